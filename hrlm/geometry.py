@@ -76,12 +76,10 @@ class CropTransform:
         """`(B * count)` crops: each of the batch `count` times in a row."""
         return self[torch.arange(len(self), device=self.side.device).repeat_interleave(count)]
 
-    def to(self, *args: torch.device | torch.dtype | str) -> CropTransform:
-        """Move or cast the float fields; `mirrored` stays bool."""
-        centre = self.centre.to(*args)
-        return CropTransform(
-            centre, self.side.to(*args), self.angle.to(*args), self.mirrored.to(centre.device), self.size
-        )
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> CropTransform:
+        """Move the fields and cast the float ones; `mirrored` stays bool."""
+        centre, side, angle = (t.to(device=device, dtype=dtype) for t in (self.centre, self.side, self.angle))
+        return CropTransform(centre, side, angle, self.mirrored.to(device), self.size)
 
     def detach(self) -> CropTransform:
         """The same crops without gradient."""
@@ -153,6 +151,23 @@ class CropTransform:
 def bounding_box(points: Tensor) -> tuple[Tensor, Tensor]:
     """Lowest and highest coordinates `(..., 2)`, `(..., 2)` of points `(..., N, 2)`."""
     return points.amin(-2), points.amax(-2)
+
+
+def face_crop(points: Tensor, normaliser: tuple[int, int], size: int, margin: float) -> CropTransform:
+    """The upright square crops of `size` pixels around faces, placed by their landmarks.
+
+    Upright means that the line between the two `normaliser` landmarks lies level; the side is `margin` times the
+    larger side of the landmarks' bounding box in that frame, the centre is the box's.
+
+    Args:
+        points: `(B, N, 2)` photo pixels.
+    """
+    axis = points[:, normaliser[1]] - points[:, normaliser[0]]
+    angle = torch.atan2(axis[:, 1], axis[:, 0])
+    turn = rotation_matrix(angle)
+    low, high = bounding_box(points @ turn)
+    centre = (turn @ ((low + high) / 2)[..., None])[..., 0]
+    return CropTransform.make(centre, margin * (high - low).amax(-1), size, angle)
 
 
 def box_overlap(a: Sequence[float], b: Sequence[float]) -> float:

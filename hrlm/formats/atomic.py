@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,9 +41,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".hrlm-{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
+        with temporary.open("xb") as file:
             yield file
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as e:
         raise WriteError(path, e) from e
     finally:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hrlm.errors import FormatError
-from hrlm.formats.atomic import replacing
+from hrlm.formats.atomic import WriteError, replacing
 from hrlm.results import Face
 
 HEAD = ("photo", "face", "score", "box_x", "box_y", "box_width", "box_height", "flags")
@@ -40,7 +40,7 @@ def writer(path: Path, landmarks: int) -> Iterator[Callable[[str, Sequence[Face]
     The file takes its name when the block ends, with all rows added so far even where an interrupt ends it.
 
     Raises:
-        WriteError: the folder or the file cannot be written.
+        WriteError: the folder or the file cannot be written; by the function too.
     """
     interrupt: KeyboardInterrupt | None = None
     with replacing(path) as file:
@@ -48,7 +48,11 @@ def writer(path: Path, landmarks: int) -> Iterator[Callable[[str, Sequence[Face]
 
         def add(photo: str, faces: Sequence[Face]) -> None:
             # in one piece, so that no interrupt comes between
-            file.write(b"".join(_line(_cells(photo, i, face)) for i, face in enumerate(faces)))
+            rows = b"".join(_line(_cells(photo, i, face)) for i, face in enumerate(faces))
+            try:
+                file.write(rows)
+            except OSError as e:
+                raise WriteError(path, e) from e
 
         try:
             yield add
@@ -76,7 +80,7 @@ def read(path: Path) -> list[Row]:
         FormatError: unreadable, with other columns or with a cell that is not what its column says.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             head, *lines = list(csv.reader(file)) or [[]]
     except OSError as e:
         raise FormatError(f"{path}: cannot be read ({e.strerror or e}): check the file and its rights") from e

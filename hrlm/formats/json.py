@@ -73,7 +73,7 @@ def read(path: Path) -> PhotoResult:
 def looks_like_result(path: Path) -> bool:
     """Whether a file begins as result files of any version do; False where it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return SCHEMA_FAMILY.encode() in file.read(HEAD)
     except OSError:
         return False

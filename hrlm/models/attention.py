@@ -51,10 +51,10 @@ class RegionAttention(nn.Module):
         """Crops from centres `(B, R, 2)` and sides `(B, R)` in face-crop pixels; B * R, faces outermost."""
         batch, regions = side.shape
         # the face's frame stays: upright there is upright here. In float64 photo pixels when the face is.
-        photo = face.to_photo(centre.to(face.centre.dtype))
+        photo = face.to_photo(centre.to(face.centre))
         return CropTransform(
             centre=photo.reshape(-1, 2),
-            side=(side.to(face.side.dtype) * face.scale[:, None]).reshape(-1),
+            side=(side.to(face.side) * face.scale[:, None]).reshape(-1),
             angle=face.angle.repeat_interleave(regions),
             mirrored=self.mirrored.to(face.mirrored.device).repeat(batch) ^ face.mirrored.repeat_interleave(regions),
             size=size,

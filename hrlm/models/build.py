@@ -66,7 +66,7 @@ def build_model(config: ModelConfig) -> LandmarkModel:
         config.global_width,
         config.regional_width,
     )
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def load_imagenet_backbones(net: LandmarkModel) -> None:

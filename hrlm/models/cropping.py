@@ -48,7 +48,7 @@ def _crop_one(pixels: np.ndarray, crop: CropTransform, device: torch.device | st
     window, origin = _window(pixels, crop, factor)
     if window is None:
         return torch.zeros(1, 3, crop.size, crop.size, device=device)
-    local = crop.reduced_photo(origin, factor).to(torch.float32).to(device)
+    local = crop.reduced_photo(origin, factor).to(device, torch.float32)
     image = normalise_pixels(torch.from_numpy(window).to(device).permute(2, 0, 1)[None])
     oversample = 2 if scale > 1 else 1
     grid = local.grid(window.shape[1], window.shape[0], oversample)

@@ -39,8 +39,8 @@ class Pyramid(nn.Module):
         self.score = nn.Conv2d(width, landmarks, 1)
         # the context enters as a correction that starts at nothing, so that it can only help
         self.context = nn.ModuleList([nn.Conv2d(context, width, 1, bias=False) for _ in channels] if context else [])
-        for layer in self.context:
-            nn.init.zeros_(layer.weight)
+        for weight in self.context.parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, pixels: Tensor, context: Tensor | None = None) -> Tensor:
         """Raw score maps `(B, N, H / 4, W / 4)` of normalised pixels `(B, 3, H, W)`.

@@ -32,7 +32,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     change = _transform(profile, image.mode)
     if change is None:
         return image.convert("RGB")
-    return ImageCms.applyTransform(image, change)
+    return change.apply(image)
 
 
 @lru_cache(maxsize=32)
@@ -64,5 +64,5 @@ def _changes_colours(change: ImageCms.ImageCmsTransform, mode: str) -> bool:
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     samples = levels[:, None] if mode == "L" else np.stack(np.meshgrid(levels, levels, levels), -1).reshape(-1, 1, 3)
     before = Image.fromarray(samples)
-    after = np.asarray(ImageCms.applyTransform(before, change)).astype(int)
+    after = np.asarray(change.apply(before)).astype(int)
     return bool(np.abs(after - np.asarray(before.convert("RGB"))).max() > _SAME_LEVELS)

@@ -13,9 +13,12 @@ from PIL import Image, UnidentifiedImageError
 from hrlm.errors import PhotoError
 
 # Formats that hold photos. The others are left out because some of them start other programs to be read.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "AVIF", "BMP", "GIF", "JPEG2000", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP", "GIF", "JPEG2000", "PPM")
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE = 0x00FE
+
+# Pillow registers its formats at first need, which two threads opening files at once would see half done.
+Image.init()
 
 # Without a handler Pillow's remarks on odd files would reach the terminal.
 logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -11,8 +11,10 @@ from hrlm.photos.colour import apply_profile
 from hrlm.photos.header import Header, damaged
 
 # libjpeg's words for entropy-coded data that is wrong or missing, which leaves grey or shifted areas. Pillow would
-# pass over these in silence. (A file that merely ends early is Pillow's to judge: only its last marker may be gone.)
-_DAMAGE = ("premature end of data segment", "bad huffman code", "corrupt data")
+# pass over some of these in silence.
+_DAMAGE = ("premature end of", "bad huffman code", "corrupt data")
+_NO_END = "premature end of jpeg file"
+_END = b"\xff\xd9"
 
 
 def decode_jpeg(file: BinaryIO, header: Header, name: str) -> np.ndarray | None:
@@ -26,7 +28,7 @@ def decode_jpeg(file: BinaryIO, header: Header, name: str) -> np.ndarray | None:
     data = file.read()
     file.seek(position)  # Pillow's lazy image goes on from here
     try:
-        pixels = simplejpeg.decode_jpeg(data, "RGB")
+        pixels = _decode(data)
     except ValueError as error:
         if any(sign in str(error).lower() for sign in _DAMAGE):
             raise damaged(name, error) from error
@@ -35,3 +37,13 @@ def decode_jpeg(file: BinaryIO, header: Header, name: str) -> np.ndarray | None:
         return None
     apply_profile(pixels, header.profile)
     return pixels
+
+
+def _decode(data: bytes) -> np.ndarray:
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError as error:
+        if _NO_END not in str(error).lower():
+            raise
+        # Some writers forget the end marker: with it the picture is whole, or the loss of more than that shows.
+        return simplejpeg.decode_jpeg(data + _END, "RGB")

@@ -48,7 +48,7 @@ def _white(image: Image.Image) -> float:
         return 2.0 ** tags.get(_BITS_PER_SAMPLE, (16,))[0] - 1
     if image.mode in ("I", "F"):
         # These have no agreed white: the smallest customary one that holds all values.
-        top = float(image.getextrema()[1])
+        top = float(np.asarray(image.getextrema(), float)[1])
         return next((white for white in (1.0, 255.0, 65535.0) if top <= white), top)
     return 255.0
 

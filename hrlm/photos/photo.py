@@ -126,8 +126,8 @@ def _open(name: str, max_pixels: int) -> Photo:
         header = read_header(file, name)
         if header.width * header.height > max_pixels:
             raise PhotoError(
-                f"{name}: {header.width} x {header.height} pixels are over the limit of {max_pixels / 1e6:g} megapixels; "
-                "reduce the photo or raise max_pixels"
+                f"{name}: {header.width} x {header.height} pixels are over the limit of {max_pixels / 1e6:g} "
+                "megapixels; reduce the photo or raise max_pixels"
             )
         pixels = decode_jpeg(file, header, name) if header.is_jpeg else None
         if pixels is None:

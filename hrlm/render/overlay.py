@@ -26,8 +26,8 @@ RIM_COLOUR: Colour = (0, 0, 0)
 RIM_OPACITY = 0.6
 
 # sizes as a share of the inter-ocular distance, with the least that can still be seen, in photo pixels
-LINE_RADIUS, LEAST_LINE_RADIUS = 0.0020, 0.6
-POINT_RADIUS, LEAST_POINT_RADIUS = 0.0060, 1.2
+LINE_RADIUS, LEAST_LINE_RADIUS = 0.0016, 0.6
+POINT_RADIUS, LEAST_POINT_RADIUS = 0.0055, 1.2
 RIM, LEAST_RIM = 0.0014, 0.7
 NUMBER_SIZE, LEAST_NUMBER_SIZE = 0.030, 8.0
 # a face in profile has hardly any inter-ocular distance: its box decides then
@@ -97,7 +97,7 @@ def face_scale(face: Face, scheme: Scheme) -> float:
 
 
 def _draw_strokes(drawn: np.ndarray, face: Face, scheme: Scheme, look: Look) -> None:
-    scale = face_scale(face, scheme)
+    scale = min(face_scale(face, scheme), max(drawn.shape))
     line_radius = max(LEAST_LINE_RADIUS, LINE_RADIUS * scale)
     point_radius = max(LEAST_POINT_RADIUS, POINT_RADIUS * scale)
     rim = max(LEAST_RIM, RIM * scale)
@@ -127,9 +127,7 @@ def _contour_segments(points: np.ndarray, scheme: Scheme) -> np.ndarray:
     ends = [
         (a, b)
         for contour in scheme.contours
-        for a, b in zip(
-            contour.landmarks, contour.landmarks[1:] + contour.landmarks[:1] * contour.closed, strict=False
-        )
+        for a, b in zip(contour.landmarks, contour.landmarks[1:] + contour.landmarks[:1] * contour.closed, strict=False)
     ]
     return points[np.array(ends, dtype=int).reshape(-1, 2)]
 
@@ -161,14 +159,14 @@ def _with_numbers(pixels: np.ndarray, faces: Sequence[Face], scheme: Scheme) -> 
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     for face in faces:
-        scale = face_scale(face, scheme)
+        scale = min(face_scale(face, scheme), max(pixels.shape))
         size = max(LEAST_NUMBER_SIZE, NUMBER_SIZE * scale)
         font = ImageFont.load_default(size)
         offset = max(LEAST_POINT_RADIUS, POINT_RADIUS * scale) + max(1, size / 8)
         for i, (x, y) in enumerate(face.landmarks.tolist()):
             # far outside there is nothing to see, and Pillow's coordinates have an end
             if -size < x < image.width + size and -size < y < image.height + size:
-                place = (x + offset, y - offset)
+                place = (round(x + offset), round(y - offset))
                 draw.text(
                     place, str(i), NUMBER_COLOUR, font, anchor="lb", stroke_width=size / 12, stroke_fill=RIM_COLOUR
                 )

@@ -52,7 +52,7 @@ class Found:
 class _Item:
     file: Path
     name: str
-    absolute: str
+    absolute: Path
 
 
 def read_list(data: bytes, null_separated: bool = False) -> list[str]:
@@ -78,60 +78,68 @@ def find_photos(
     found = Found()
     wanted = frozenset(suffixes)
     barred = os.path.realpath(exclude) if exclude is not None else None
-    items: dict[str, _Item] = {}
-    tops: list[str] = []
-    alone = len(paths) == 1
+    items: dict[Path, _Item] = {}
+    tops: list[Path] = []
     for path in paths:
-        exists = os.path.lexists(path)
-        matches = [path] if exists or not globs or not glob.has_magic(path) else sorted(glob.glob(path, recursive=True))
-        if not exists and matches in ([], [path]):
-            what = "no such file or folder" if not glob.has_magic(path) else "the pattern matches nothing"
+        matches = _matches(path, globs)
+        if not matches:
+            what = "the pattern matches nothing" if globs and glob.has_magic(path) else "no such file or folder"
             found.problems.append(Problem(path, f"{what}: check the path"))
-            continue
-        for match in matches:
-            whole = os.path.isdir(match)
-            if whole:
-                tops.append(os.path.abspath(match))
-                new: Iterable[Path] = _walk(Path(match), wanted, barred, found.problems)
+        for match in map(Path, matches):
+            if match.is_dir():
+                tops.append(_absolute(match))
+                # one folder is what results mirror: inside it, photos go by their place in it
+                alone = matches == [path] and len(paths) == 1
+                files = _walk(match, wanted, barred, found.problems)
+                new = [(file, file.relative_to(match) if alone else file) for file in files]
+            elif matches == [path] or _is_photo(match, wanted):
+                tops.append(_absolute(match).parent)
+                new = [(match, match)]
             else:
                 # a pattern is a net cast wide: what it catches besides photos is not meant
-                meant = match == path or _is_photo(match, wanted)
-                new = [Path(match)] if meant else []
-                tops.extend(os.path.dirname(os.path.abspath(match)) for _ in new)
-            for file in new:
-                name = file.relative_to(match) if whole and alone and match == path else file
-                absolute = os.path.abspath(file)
+                continue
+            for file, name in new:
+                absolute = _absolute(file)
                 items.setdefault(absolute, _Item(file, name.as_posix(), absolute))
     found.sources = _with_results(list(items.values()), _common(tops))
     return found
 
 
-def _is_photo(name: str, suffixes: frozenset[str]) -> bool:
-    base = os.path.basename(name)
-    stem, suffix = os.path.splitext(base)
-    return suffix.lower() in suffixes and not base.startswith(".") and not stem.endswith(OVERLAY_MARK)
+def _matches(path: str, globs: bool) -> list[str]:
+    if os.path.lexists(path):
+        return [path]
+    # not Path.glob, which takes no absolute patterns
+    return sorted(glob.glob(path, recursive=True)) if globs and glob.has_magic(path) else []  # noqa: PTH207
+
+
+def _absolute(path: Path) -> Path:
+    """Without `..`, and with links as they are: two links to one picture are two photos."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _is_photo(path: Path, suffixes: frozenset[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and not path.stem.endswith(OVERLAY_MARK)
 
 
 def _walk(top: Path, suffixes: frozenset[str], barred: str | None, problems: list[Problem]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
         problems.append(Problem(str(error.filename), f"cannot be listed ({error.strerror}): check the folder's rights"))
 
-    # the output folder may hold the photos too (results beside them): then it is not barred
-    inside = os.path.realpath(top)
-    seen = {inside}
+    # a given folder is entered even where it is the output folder: results may stand beside their photos
+    seen = {os.path.realpath(top)}
     for folder, folders, files in os.walk(top, onerror=unreadable, followlinks=True):
         keep = []
         for name in sorted(folders):
-            real = os.path.realpath(os.path.join(folder, name))
+            real = os.path.realpath(Path(folder, name))
             # links may lead in circles: every real folder is entered once
             if not name.startswith(".") and real != barred and real not in seen:
                 seen.add(real)
                 keep.append(name)
         folders[:] = keep
-        yield from (Path(folder, name) for name in sorted(files) if _is_photo(name, suffixes))
+        yield from (file for name in sorted(files) if _is_photo(file := Path(folder, name), suffixes))
 
 
-def _common(folders: Sequence[str]) -> str | None:
+def _common(folders: Sequence[Path]) -> str | None:
     """The deepest folder that holds all of `folders`; None where they share none."""
     try:
         return os.path.commonpath(folders)

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hrlm.geometry import CropTransform
+from hrlm.geometry import CropTransform, face_crop
 from hrlm.models.build import ModelConfig
 from hrlm.models.cropping import crop_photo
 from hrlm.schemes import Scheme
 from hrlm.training.augment import augment_photo, jitter_face
 from hrlm.training.config import Stage
-from hrlm.training.data import Sample, face_crop
+from hrlm.training.data import Sample
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def collate(items: list[Batch]) -> Batch:
 def plain_item(sample: Sample, scheme: Scheme, model: ModelConfig) -> Batch:
     """A face as it is, cropped by its own landmarks: for validation."""
     points = torch.from_numpy(sample.points)[None]
-    face = face_crop(points, scheme, model.face_size, model.face_margin)
+    face = face_crop(points, scheme.normaliser, model.face_size, model.face_margin)
     return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points)
 
 
@@ -62,7 +62,7 @@ def augmented_item(
     sample = augment_photo(sample, rng, others)
     points = torch.from_numpy(sample.points)[None]
     mirrored = bool(rng.random() < 0.5)
-    face = jitter_face(face_crop(points, scheme, model.face_size, model.face_margin), rng, mirrored)
+    face = jitter_face(face_crop(points, scheme.normaliser, model.face_size, model.face_margin), rng, mirrored)
     if mirrored:
         points = points[:, list(scheme.mirror)]
     return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points)

@@ -11,6 +11,8 @@ import yaml
 from hrlm.errors import ConfigError
 
 T = TypeVar("T")
+# starts that are no weight file
+FRESH = ("imagenet", "random")
 PARTS = ("global", "attention", "regional")
 
 
@@ -76,7 +78,10 @@ class TrainConfig:
         version: results carry it.
         scheme: a built-in scheme's name or a YAML file.
         out: folder for checkpoints, log and weights; relative to the configuration file.
-        start: `imagenet` or a weight file to fine-tune.
+        start: `imagenet`, `random`, or a weight file to fine-tune.
+        workers: threads that prepare batches.
+        ema: decay a step of the averaged weights, which are what is validated and written.
+        checkpoint_seconds: at most so much work is lost when a training is stopped.
         model: overrides of `hrlm.models.build.ModelConfig`.
     """
 
@@ -90,7 +95,12 @@ class TrainConfig:
     seed: int = 0
     workers: int = 2
     ema: float = 0.998
+    checkpoint_seconds: float = 120
     model: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.start not in FRESH and not self.start.endswith(".safetensors"):
+            raise ConfigError(f"start is {self.start!r}: give imagenet, random or a .safetensors file")
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -13,7 +13,7 @@ import torch
 
 from hrlm.errors import DataError, HrlmError
 from hrlm.formats import pts
-from hrlm.geometry import CropTransform, bounding_box, resize_points, rotation_matrix
+from hrlm.geometry import resize_points
 from hrlm.photos import PHOTO_SUFFIXES, open_photo
 from hrlm.schemes import Scheme
 
@@ -44,21 +44,6 @@ class Sample:
         ratio = torch.tensor([size[0] / width, size[1] / height], dtype=torch.float64)
         pixels = cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
         return Sample(self.name, pixels, resize_points(torch.from_numpy(self.points), ratio).numpy())
-
-
-def face_crop(points: torch.Tensor, scheme: Scheme, size: int, margin: float) -> CropTransform:
-    """The upright square crops of `size` pixels around faces, from their landmarks `(B, N, 2)`.
-
-    Upright means that the normaliser lies level; the side is `margin` times the larger side of the landmarks' bounding
-    box in that frame, the centre is the box's.
-    """
-    a, b = scheme.normaliser
-    axis = points[:, b] - points[:, a]
-    angle = torch.atan2(axis[:, 1], axis[:, 0])
-    turned = points @ rotation_matrix(angle)
-    low, high = bounding_box(turned)
-    centre = (rotation_matrix(angle) @ ((low + high) / 2)[..., None])[..., 0]
-    return CropTransform.make(centre, margin * (high - low).amax(-1), size, angle)
 
 
 def annotated_photos(folder: Path) -> Iterator[tuple[Path, list[Path]]]:

@@ -55,20 +55,19 @@ def batch_losses(
     net: LandmarkModel, batch: Batch, stage: Stage, device: torch.device, generator: torch.Generator
 ) -> Losses:
     """Losses of a batch. Levels that do not learn run without gradient; see `Stage.train`."""
-    face = batch.face.to(torch.float32)
-    points = batch.points.to(torch.float32)
+    face = batch.face.to(device, torch.float32)
+    points = batch.points.to(device, torch.float32)
     with torch.set_grad_enabled("global" in stage.train):
         scores = net.global_net(batch.pixels.to(device))
     coarse = None
     if "global" in stage.train:
-        on_device = face.to(device)
         weight = torch.ones(points.shape[:2], device=device)
-        coarse = level_loss(scores, on_device.to_crop(points.to(device)), on_device, weight, stage)
+        coarse = level_loss(scores, face.to_crop(points), face, weight, stage)
     if "regional" not in stage.train:
         return Losses(coarse, None)
     end_to_end = "attention" in stage.train
     with torch.set_grad_enabled(end_to_end):
-        crops = jitter_regions(net.region_crops(scores, face.to(device)), generator)
+        crops = jitter_regions(net.region_crops(scores, face), generator)
     seen = scores if end_to_end else scores.detach()
     context = net.context(seen, face, crops if end_to_end else crops.detach())
     # the global network knows its training photos better than it will know others: the context must not be trusted
@@ -76,7 +75,7 @@ def batch_losses(
     context = context * keep
     regions = len(net.scheme.regions)
     pixels = crop_photos(batch.photos, [crops[i : i + regions] for i in range(0, len(crops), regions)], device)
-    truth = points.to(device).repeat_interleave(regions, 0)
+    truth = points.repeat_interleave(regions, 0)
     flipped = net.attention.mirrored.repeat(len(batch.photos))
     truth = torch.where(flipped[:, None, None], truth[:, net.mirror], truth)
     own = torch.zeros(regions, len(net.scheme), device=device)

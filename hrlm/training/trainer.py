@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from hrlm.errors import DataError, HrlmError, ModelError
+from hrlm.geometry import face_crop
 from hrlm.models.build import (
     ModelConfig,
     build_model,
@@ -26,12 +27,11 @@ from hrlm.models.build import (
 from hrlm.models.nets import LandmarkModel
 from hrlm.schemes import load_scheme
 from hrlm.training.batches import training_batches
-from hrlm.training.config import Stage, TrainConfig
+from hrlm.training.config import FRESH, Stage, TrainConfig
 from hrlm.training.data import Sample, load_samples, split
 from hrlm.training.step import batch_losses
 from hrlm.training.validation import calibrate, validate
 
-CHECKPOINT_SECONDS = 120
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 Say = Callable[[str], None]
 Progress = Callable[[str, int, int, float], None]
@@ -51,7 +51,7 @@ class Trainer:
         self.config, self.device, self.say, self.progress = config, device, say, progress
         scheme = load_scheme(config.scheme)
         started_from: LandmarkModel | None = None
-        if config.start == "imagenet":
+        if config.start in FRESH:
             self.model = ModelConfig(**{"name": config.name, "scheme": scheme.source, **config.model})
         else:
             loaded = load_model(config.start)
@@ -60,9 +60,9 @@ class Trainer:
             self.model, started_from = loaded.config, loaded.net
         torch.manual_seed(config.seed)
         self.net = build_model(self.model)
-        if started_from is None:
+        if config.start == "imagenet":
             load_imagenet_backbones(self.net)
-        else:
+        elif started_from is not None:
             self.net.load_state_dict(started_from.state_dict())
         self.net.to(device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
@@ -115,7 +115,7 @@ class Trainer:
             "version": self.config.version,
             "trained_on": [s.path.name for s in self.config.data],
             "terms": sorted({s.terms for s in self.config.data if s.terms}),
-            "started_from": self.config.start if self.config.start == "imagenet" else Path(self.config.start).name,
+            "started_from": self.config.start if self.config.start in FRESH else Path(self.config.start).name,
             "faces": len(self.training),
             "samples": {s.name: s.samples for s in self.config.stages},
             "validation": figures,
@@ -124,10 +124,8 @@ class Trainer:
         return path
 
     def _upright(self, sample: Sample) -> torch.Tensor:
-        from hrlm.training.data import face_crop
-
         points = torch.from_numpy(sample.points)[None]
-        return face_crop(points, self.net.scheme, self.model.face_size, 1.0).to_crop(points)[0].float()
+        return face_crop(points, self.net.scheme.normaliser, self.model.face_size, 1.0).to_crop(points)[0].float()
 
     def _run_stage(self, number: int, start: int, state: dict[str, Any] | None) -> None:
         stage, config = self.config.stages[number], self.config
@@ -169,7 +167,7 @@ class Trainer:
                 self.say(f"{stage.name} {done}/{stage.samples}: loss {average:.4f}, {text}")
             if figures or step % 20 == 19:
                 self._log(stage.name, done, average, rate, figures)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if time.monotonic() - saved > config.checkpoint_seconds:
                 self._save(number, step + 1, optimizer, generator)
                 saved = time.monotonic()
         self._save(number + 1, 0, optimizer, generator)

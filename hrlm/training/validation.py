@@ -18,7 +18,7 @@ BATCH = 8
 def estimate(net: LandmarkModel, batch: Batch, device: torch.device) -> list[Estimates]:
     """The levels' estimates of a batch: global, regional."""
     scores = net.global_net(batch.pixels.to(device))
-    face = batch.face.to(torch.float32).to(device)
+    face = batch.face.to(device, torch.float32)
     crops = net.region_crops(scores, face)
     regions = len(net.scheme.regions)
     pixels = crop_photos(batch.photos, [crops[i : i + regions] for i in range(0, len(crops), regions)], device)

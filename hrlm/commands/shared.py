@@ -1,0 +1,83 @@
+"""What detect and annotate have in common. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from hrlm.runs.discovery import Found
+    from hrlm.runs.report import Reporter, Summary
+
+FAILED = 1
+USAGE = 2
+
+
+class Device(StrEnum):
+    """Where the networks run."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="Where the networks run.")]
+ModelOption = Annotated[str, typer.Option(metavar="NAME_OR_FILE", help="A shipped model or a .safetensors file.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors still show.")]
+NullOption = Annotated[
+    bool, typer.Option("--null", "-0", help="The list on standard input is separated by NUL, not by lines.")
+]
+
+
+def refuse(message: str) -> NoReturn:
+    """End with one line on standard error and the exit code of wrong usage."""
+    from hrlm.runs.report import one_line
+
+    typer.echo(f"hrlm: {one_line(message)}", err=True)
+    raise typer.Exit(USAGE)
+
+
+def given_paths(paths: list[str] | None, null_separated: bool) -> tuple[list[str], bool]:
+    """The paths that were given, `-` replaced by the list on standard input, and whether a list was read."""
+    from hrlm.runs.discovery import read_list
+
+    paths = list(paths or (["-"] if null_separated else []))
+    if not paths:
+        refuse("give photos, folders or - for a list on standard input")
+    if "-" not in paths:
+        if null_separated:
+            refuse("-0 needs - among the paths: it says how the list on standard input is separated")
+        return paths, False
+    place = paths.index("-")
+    listed = read_list(sys.stdin.buffer.read(), null_separated)
+    return [*paths[:place], *listed, *(p for p in paths[place + 1 :] if p != "-")], True
+
+
+def photos_to_do(paths: list[str], listed: bool, out: Path) -> Found:
+    """The photos that `paths` mean; ends the command where there is none."""
+    from hrlm.photos import PHOTO_SUFFIXES
+    from hrlm.runs.discovery import find_photos
+
+    found = find_photos(paths, PHOTO_SUFFIXES, exclude=out, globs=not listed)
+    if not found.sources:
+        for problem in found.problems:
+            typer.echo(_line(problem.name, problem.reason), err=True)
+        refuse("nothing to do: no photos found")
+    return found
+
+
+def conclude(summary: Summary, reporter: Reporter) -> NoReturn:
+    """Say the summary and end with the run's exit code."""
+    reporter.say(str(summary))
+    raise typer.Exit(summary.exit_code)
+
+
+def _line(name: str, reason: str) -> str:
+    from hrlm.runs.report import one_line
+
+    return one_line(f"{name}: {reason}")

@@ -1,0 +1,101 @@
+"""Where a photo's result goes: each sink writes one kind of file below the output folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePath
+
+from hrlm.errors import HrlmError
+from hrlm.formats import json as result_json
+from hrlm.formats import pts
+from hrlm.formats.atomic import WriteError, replacing, write_whole
+from hrlm.photos import Photo
+from hrlm.render.overlay import Look, draw_faces, jpeg_bytes, png_bytes
+from hrlm.results import PhotoResult
+from hrlm.runs.discovery import OVERLAY_MARK, Problem, Source
+from hrlm.schemes import Scheme
+
+Sink = Callable[[Source, Photo, PhotoResult], None]
+
+ERRORS_FILE = "errors.jsonl"
+TABLE_FILE = "landmarks.csv"
+
+
+def json_sink(out: Path) -> Sink:
+    """`NAME.json`: the whole result."""
+
+    def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
+        result_json.write(with_suffix(out / source.result, ".json"), result)
+
+    return sink
+
+
+def pts_sink(out: Path) -> Sink:
+    """`NAME.pts` with the largest face, `NAME_2.pts`, `NAME_3.pts` … with the others."""
+
+    def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
+        for number, face in enumerate(result.faces, start=1):
+            path = out / source.result if number == 1 else with_suffix(out / source.numbered, f"_{number}")
+            pts.write(with_suffix(path, ".pts"), face.landmarks)
+
+    return sink
+
+
+def overlay_sink(out: Path, scheme: Scheme, look: Look, quality: int = 92, png: bool = False) -> Sink:
+    """`NAME.overlay.jpg` or `.png`: the landmarks drawn on the photo at full resolution."""
+
+    def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
+        write_overlay(out / source.result, photo, result, scheme, look, quality, png)
+
+    return sink
+
+
+def write_overlay(
+    path: PurePath, photo: Photo, result: PhotoResult, scheme: Scheme, look: Look, quality: int, png: bool
+) -> None:
+    """Draw `result` on `photo` and write it as `path` with the overlay's suffix.
+
+    Raises:
+        WriteError: the folder or the file cannot be written.
+        HrlmError: the result does not fit the scheme, or the picture not the format.
+    """
+    drawn = draw_faces(photo.pixels, result.faces, scheme, look)
+    data = png_bytes(drawn) if png else jpeg_bytes(drawn, quality)
+    write_whole(with_suffix(Path(path), OVERLAY_MARK + (".png" if png else ".jpg")), data)
+
+
+def write_errors(out: Path, problems: Sequence[Problem]) -> None:
+    """`errors.jsonl`: an object with `path` and `reason` per line; an earlier run's file goes when there are none.
+
+    Raises:
+        WriteError: the folder or the file cannot be written.
+    """
+    path = out / ERRORS_FILE
+    if problems:
+        lines = (json.dumps({"path": p.name, "reason": p.reason}) + "\n" for p in problems)
+        write_whole(path, "".join(lines).encode("ascii"))
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as e:
+        raise WriteError(path, e) from e
+
+
+def prepare_folder(out: Path) -> None:
+    """Make the output folder and see that it can be written, before hours of work.
+
+    Raises:
+        HrlmError: it cannot.
+    """
+    if out.exists() and not out.is_dir():
+        raise HrlmError(f"{out}: is a file: give a folder for the results")
+    probe = out / ".hrlm-probe"
+    with replacing(probe):
+        pass
+    probe.unlink(missing_ok=True)
+
+
+def with_suffix(path: Path, suffix: str) -> Path:
+    """`path` with `suffix` appended; what looks like a suffix in the name stays."""
+    return path.with_name(path.name + suffix)

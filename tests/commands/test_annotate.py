@@ -1,0 +1,119 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from hrlm.commands import annotate
+from hrlm.formats import json as result_json
+from hrlm.photos import Photo
+from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
+from hrlm.schemes import load_scheme
+
+
+def run(*arguments: str | Path) -> Result:
+    app = typer.Typer()
+    app.command()(annotate.command)
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def face() -> Face:
+    return Face(np.linspace(20, 180, 136).reshape(68, 2), np.ones(68), (20.0, 20.0, 160.0, 160.0), 0.9)
+
+
+def detected(photos: Path, results: Path, name: str, scheme: str = "ibug68") -> None:
+    """A photo, and its result as detect writes it for the folder `photos`."""
+    (photos / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (200, 210), (90, 90, 90)).save(photos / name)
+    info = PhotoInfo(name, 200, 210)
+    result = PhotoResult(info, ModelInfo("ibug68", scheme, "0"), (face(),))
+    result_json.write((results / name).with_suffix(".json"), result)
+
+
+def files(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_results_of_a_folder(tmp_path: Path) -> None:
+    detected(tmp_path / "in", tmp_path / "results", "a.png")
+    detected(tmp_path / "in", tmp_path / "results", "sub/b.png")
+    (tmp_path / "results" / "other.json").write_text("{}")
+    result = run(tmp_path / "results", "--photos", tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert files(tmp_path / "out") == {"a.overlay.jpg", "sub/b.overlay.jpg"}
+    drawn = np.asarray(Image.open(tmp_path / "out" / "a.overlay.jpg"))
+    assert drawn.shape == (210, 200, 3)
+    assert (np.abs(drawn.astype(int) - 90) > 60).any()
+
+
+def test_photos_are_found_beside_results_and_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detected(tmp_path / "both", tmp_path / "both", "a.png")
+    assert run(tmp_path / "both", "--out", tmp_path / "1").exit_code == 0
+    detected(tmp_path / "in", tmp_path / "results", "sub/b.png")
+    result = run(tmp_path / "results", "--out", tmp_path / "2")
+    assert result.exit_code == 1
+    assert "--photos" in result.stderr
+    monkeypatch.chdir(tmp_path / "in")
+    assert run(tmp_path / "results" / "sub" / "b.json", "--out", tmp_path / "3").exit_code == 0
+    assert files(tmp_path / "3") == {"b.overlay.jpg"}
+
+
+def test_styles_numbers_and_png(tmp_path: Path) -> None:
+    detected(tmp_path / "in", tmp_path / "in", "a.png")
+    seen = []
+    for k, options in enumerate(([], ["--style", "points"], ["--style", "contours"], ["--numbers"])):
+        assert run(tmp_path / "in", "--out", tmp_path / str(k), "--png", *options).exit_code == 0
+        seen.append((tmp_path / str(k) / "a.overlay.png").read_bytes())
+    assert len(set(seen)) == 4
+
+
+def test_faults_are_named_and_passed_over(tmp_path: Path) -> None:
+    photos, results = tmp_path / "in", tmp_path / "results"
+    for name in ("good", "cut", "gone", "broken", "other_size", "other_scheme"):
+        detected(photos, results, f"{name}.png", "mine" if name == "other_scheme" else "ibug68")
+    (results / "cut.json").write_text((results / "cut.json").read_text()[:150])
+    (photos / "gone.png").unlink()
+    (photos / "broken.png").write_bytes(b"")
+    Image.new("RGB", (20, 21)).save(photos / "other_size.png")
+    result = run(results, "--photos", photos, "--out", tmp_path / "out", "--quiet")
+    assert result.exit_code == 1
+    assert files(tmp_path / "out") == {"good.overlay.jpg"}
+    lines = result.stderr.splitlines()
+    assert len(lines) == 5
+    for line, name in zip(lines, ("broken", "cut", "gone", "other_scheme", "other_size"), strict=True):
+        assert name in line
+
+
+def test_the_photo_itself_is_never_overwritten(tmp_path: Path) -> None:
+    detected(tmp_path, tmp_path, "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    assert run(tmp_path, "--out", tmp_path, "--png").exit_code == 0
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert files(tmp_path) == {"a.png", "a.json", "a.overlay.png"}
+
+
+def test_photos_are_detected_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FakeDetector:
+        def __init__(self, model: str, device: str) -> None:
+            self.scheme = load_scheme("ibug68")
+            self.info = ModelInfo(model, "ibug68", "0")
+
+        def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:
+            return [[face()] for _ in photos]
+
+    monkeypatch.setattr("hrlm.detector.Detector", FakeDetector)
+    Image.new("RGB", (200, 210), (90, 90, 90)).save(tmp_path / "a.png")
+    (tmp_path / "settings.json").write_text("{}")
+    result = run(tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert files(tmp_path / "out") == {"a.overlay.jpg"}
+
+
+def test_nothing_to_do(tmp_path: Path) -> None:
+    assert run(tmp_path, "--out", tmp_path / "out").exit_code == 2
+    result = run(tmp_path, "--photos", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "no results" in result.stderr

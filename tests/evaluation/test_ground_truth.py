@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hrlm.errors import DataError
+from hrlm.evaluation.ground_truth import AnnotatedPhoto, find_truth, read_truth, reduced
+from hrlm.formats import pts
+from hrlm.photos import Photo
+from hrlm.schemes import load_scheme
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def found(*paths: Path) -> dict[str, list[str]]:
+    return {a.photo.name: [f.name for f in a.files] for a in find_truth(paths).annotated}
+
+
+def test_one_file_or_several_belong_to_a_photo(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a.pts", "sub/b.webp", "sub/b_1.pts", "sub/b_3.pts", "sub/b_10.pts", "notes.txt")
+    assert found(tmp_path) == {"a.jpg": ["a.pts"], "b.webp": ["b_1.pts", "b_3.pts", "b_10.pts"]}
+
+
+def test_a_photo_of_just_the_files_name_comes_first(tmp_path: Path) -> None:
+    touch(tmp_path, "12.jpg", "12.pts", "12_3.jpg", "12_3.pts", "12_4.pts")
+    assert found(tmp_path) == {"12.jpg": ["12.pts", "12_4.pts"], "12_3.jpg": ["12_3.pts"]}
+
+
+def test_photos_without_truth_are_counted_and_stray_files_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a.pts", "b.jpg", "c.pts", "d.jpg", "d.png", "d.pts", "other/a_1.pts")
+    truth = find_truth([tmp_path])
+    assert [a.photo.name for a in truth.annotated] == ["a.jpg"]
+    assert truth.without == 3
+    named = {Path(p.split(": ")[0]).relative_to(tmp_path).as_posix(): p for p in truth.problems}
+    assert set(named) == {"c.pts", "d.pts", "other/a_1.pts"}
+    assert "d.jpg and d.png" in named["d.pts"]
+
+
+def test_a_single_photo_brings_its_own_files_only(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a_1.pts", "b.jpg", "b.pts")
+    assert found(tmp_path / "a.jpg") == {"a.jpg": ["a_1.pts"]}
+
+
+def test_a_folder_named_twice_counts_once(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a.pts")
+    assert len(find_truth([tmp_path, tmp_path, tmp_path / "a.jpg"]).annotated) == 1
+
+
+def test_nothing_annotated_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    with pytest.raises(DataError, match=r"no photo with a \.pts"):
+        find_truth([tmp_path])
+    with pytest.raises(DataError, match="no such file or folder"):
+        find_truth([tmp_path / "absent"])
+
+
+def test_faces_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    scheme = load_scheme("ibug68")
+    points = np.random.default_rng(0).uniform(0, 100, (68, 2)).round(3)
+    collapsed = points.copy()
+    collapsed[45] = collapsed[36]
+    files = [tmp_path / f"a_{k}.pts" for k in range(4)]
+    pts.write(files[0], points)
+    pts.write(files[1], points[:5])
+    files[2].write_text("no points")
+    pts.write(files[3], collapsed)
+    faces, problems = read_truth(AnnotatedPhoto(tmp_path / "a.jpg", tuple(files)), scheme)
+    assert [f.file for f in faces] == files[:1]
+    assert faces[0].points == pytest.approx(points)
+    assert faces[0].width == pytest.approx(np.ptp(points[:, 0]))
+    assert [p.startswith(str(f)) for p, f in zip(problems, files[1:], strict=True)] == [True] * 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(200, 320), st.integers(200, 320), st.floats(30, 90))
+def test_reduced_points_lie_on_what_they_lay_on(width: int, height: int, face: float) -> None:
+    # brightness falls off linearly around the landmarks' middle, so its centre of mass moves with them
+    middle = np.array([width * 0.4, height * 0.55])
+    y, x = np.mgrid[:height, :width]
+    bump = np.clip(80 - np.hypot(x - middle[0], y - middle[1]), 0, None) * 3
+    photo = Photo.from_array(np.repeat(bump.astype(np.uint8)[..., None], 3, axis=2))
+    points = middle + np.array([[-50.0, 0.0], [50.0, 0.0], [0.0, 0.0]])
+    small, moved = reduced(photo, points, face)
+    mass = small.pixels[..., 0].astype(float)
+    y, x = np.mgrid[: small.height, : small.width]
+    centre = np.array([(mass * x).sum(), (mass * y).sum()]) / mass.sum()
+    assert np.abs(centre - moved[2]).max() < 0.1
+    assert np.ptp(moved[:, 0]) == pytest.approx(face, rel=0.5 / small.width + 1e-9)
+
+
+def test_a_face_is_never_enlarged() -> None:
+    photo = Photo.from_array(np.zeros((20, 20, 3), np.uint8))
+    with pytest.raises(ValueError, match="only 8 pixels wide"):
+        reduced(photo, np.array([[2.0, 2.0], [10.0, 4.0]]), 9)

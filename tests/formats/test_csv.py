@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrlm.errors import FormatError
+from hrlm.formats import csv
+from hrlm.results import Face
+
+
+def face(shift: float = 0.0) -> Face:
+    points = np.array([[1.5, 2.0], [3.0, 4.0]]) + shift
+    return Face(points, np.array([0.5, np.nan]), (shift, 0.0, 5.0, 6.0), 0.9, ("cut", "small"))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "landmarks.csv"
+    csv.write(path, [("a, b\n.jpg", [face(), face(7)]), ("none.jpg", []), ('"c".jpg', [face(1)])], landmarks=2)
+    rows = csv.read(path)
+    assert [(r.photo, r.index) for r in rows] == [("a, b\n.jpg", 0), ("a, b\n.jpg", 1), ('"c".jpg', 0)]
+    assert rows[1].face.flags == ("cut", "small")
+    assert rows[1].face.box == (7.0, 0.0, 5.0, 6.0)
+    np.testing.assert_allclose(rows[1].face.landmarks, face(7).landmarks)
+    np.testing.assert_allclose(rows[1].face.deviation, [0.5, np.nan])
+
+
+def test_the_documented_columns(tmp_path: Path) -> None:
+    csv.write(tmp_path / "a.csv", [("a.jpg", [face()])], landmarks=2)
+    assert (tmp_path / "a.csv").read_text() == (
+        "photo,face,score,box_x,box_y,box_width,box_height,flags,x0,y0,deviation0,x1,y1,deviation1\n"
+        "a.jpg,0,0.9000,0.000,0.000,5.000,6.000,cut small,1.500,2.000,0.500,3.000,4.000,\n"
+    )
+
+
+def test_a_name_that_is_not_text_leaves_the_table_readable(tmp_path: Path) -> None:
+    csv.write(tmp_path / "a.csv", [("\udcff.jpg", [face()])], landmarks=2)
+    assert csv.read(tmp_path / "a.csv")[0].photo == r"\udcff.jpg"
+
+
+def test_rows_survive_an_interrupt(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+
+    def interrupted() -> None:
+        with csv.writer(path, 2) as add:
+            add("a.jpg", [face()])
+            assert not path.exists()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [r.photo for r in csv.read(path)] == ["a.jpg"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("change", [("x1", "u1"), ("4.000,", "4.000"), ("1.500", "wide"), (",deviation1", "")])
+def test_faults_are_named(tmp_path: Path, change: tuple[str, str]) -> None:
+    path = tmp_path / "a.csv"
+    csv.write(path, [("a.jpg", [face()])], landmarks=2)
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(FormatError, match=r"a\.csv: "):
+        csv.read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n"])
+def test_other_files(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(FormatError, match=r"a\.csv"):
+        csv.read(tmp_path / "a.csv")

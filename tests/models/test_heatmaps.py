@@ -1,0 +1,68 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hrlm.models.heatmaps import (
+    CELL_VARIANCE,
+    cells_to_pixels,
+    decode,
+    expectation,
+    gaussian_maps,
+    moments,
+    pixels_to_cells,
+)
+
+place = st.floats(12, 36)
+
+
+@settings(max_examples=60, deadline=None)
+@given(place, place, st.floats(0.7, 1.6))
+def test_decode_has_no_sub_pixel_bias(x: float, y: float, sigma: float) -> None:
+    truth = torch.tensor([[[x, y]]])
+    points, covariance = decode(gaussian_maps(truth, 48, 48, sigma).log())
+    assert (points - truth).abs().max() < 0.01
+    expected = (sigma**2 + CELL_VARIANCE) * torch.eye(2)
+    assert torch.allclose(covariance[0, 0], expected, atol=0.02 * sigma**2)
+
+
+def test_a_distant_second_peak_widens_the_covariance_but_does_not_move_the_point() -> None:
+    near, far = torch.tensor([[[20.3, 20.6]]]), torch.tensor([[[40.0, 8.0]]])
+    mixed = 0.8 * gaussian_maps(near, 48, 48, 1.0) + 0.2 * gaussian_maps(far, 48, 48, 1.0)
+    points, covariance = decode(mixed.log())
+    assert (points - near).abs().max() < 0.01
+    assert covariance[0, 0, 0, 0] > 30
+    assert covariance[0, 0, 0, 1] < 0  # the second peak lies right and up
+
+
+def test_moments_stay_precise_far_from_the_origin() -> None:
+    truth = torch.tensor([[[500.25, 400.75]]])
+    mean, covariance = moments(gaussian_maps(truth, 512, 512, 1.0))
+    assert torch.allclose(mean, truth, atol=1e-2)
+    assert torch.allclose(covariance[0, 0], torch.eye(2), atol=1e-2)
+
+
+@given(st.floats(-5, 60), st.integers(1, 8))
+def test_cells_and_pixels_round_trip(x: float, stride: int) -> None:
+    cells = torch.tensor([x, x + 1], dtype=torch.float64)
+    assert torch.allclose(pixels_to_cells(cells_to_pixels(cells, stride), stride), cells)
+
+
+def test_the_first_cell_of_stride_4_is_centred_on_its_four_pixels() -> None:
+    assert cells_to_pixels(torch.tensor([0.0]), 4).item() == pytest.approx(1.5)
+
+
+def test_the_expectation_is_differentiable() -> None:
+    scores = torch.randn(1, 2, 8, 8, dtype=torch.float64, requires_grad=True)
+
+    def found(s: torch.Tensor) -> torch.Tensor:
+        return expectation(s.flatten(2).softmax(-1).view_as(s))
+
+    assert torch.autograd.gradcheck(found, (scores,))
+
+
+def test_a_peak_at_the_border_decodes_inside_of_the_map() -> None:
+    scores = torch.zeros(1, 1, 16, 16)
+    scores[0, 0, 0, 15] = 50.0
+    points, _ = decode(scores)
+    assert torch.allclose(points[0, 0], torch.tensor([15.0, 0.0]), atol=1e-3)

@@ -1,0 +1,88 @@
+import torch
+
+from hrlm.geometry import CropTransform
+from hrlm.models.heatmaps import gaussian_maps, pixels_to_cells
+from hrlm.models.nets import LandmarkModel
+from hrlm.schemes import load_scheme
+
+SCHEME = load_scheme("ibug68")
+DOUBLE = torch.float64
+
+
+def make() -> LandmarkModel:
+    torch.manual_seed(0)
+    return LandmarkModel(SCHEME, 256, 192, 16, 16).eval()
+
+
+def faces() -> CropTransform:
+    return CropTransform.make(
+        torch.tensor([[900.0, 700.0], [300.0, 200.0]], dtype=DOUBLE),
+        torch.tensor([800.0, 260.0], dtype=DOUBLE),
+        256,
+        torch.tensor([0.3, -0.1], dtype=DOUBLE),
+    )
+
+
+def points_in(face: CropTransform) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    inside = 40 + 170 * torch.rand(len(face), len(SCHEME), 2, generator=generator, dtype=DOUBLE)
+    return face.to_photo(inside)
+
+
+def test_perfect_global_maps_give_the_points_back_in_photo_pixels() -> None:
+    net, face = make(), faces()
+    truth = points_in(face)
+    scores = gaussian_maps(pixels_to_cells(face.to_crop(truth), 4).float(), 64, 64, 1.0).log()
+    points, covariance = net.fuse([net.global_estimates(scores, face)], 2)
+    assert (points - truth).abs().max() < 0.05
+    # one cell is 4 crop pixels; a crop pixel of the first face 800 / 256 photo pixels
+    expected = (1 + 1 / 12) * (4 * 800 / 256) ** 2
+    assert torch.allclose(covariance[0].diagonal(dim1=-2, dim2=-1), torch.tensor(expected, dtype=DOUBLE), rtol=0.02)
+
+
+def test_perfect_regional_maps_give_the_points_back_also_through_mirrored_crops() -> None:
+    net, face = make(), faces()
+    truth = points_in(face)
+    regions = len(SCHEME.regions)
+    crops = CropTransform.make(
+        face.centre.repeat_interleave(regions, 0),
+        face.side.repeat_interleave(regions),
+        192,
+        face.angle.repeat_interleave(regions),
+        torch.tensor([r.mirrored for r in SCHEME.regions] * 2),
+    )
+    seen = truth.repeat_interleave(regions, 0)
+    mirrored = crops.mirrored[:, None, None]
+    channels = torch.where(mirrored, seen[:, list(SCHEME.mirror)], seen)
+    scores = gaussian_maps(pixels_to_cells(crops.to_crop(channels), 4).float(), 48, 48, 1.0).log()
+    points, _ = net.fuse([net.regional_estimates(scores, crops)], 2)
+    assert (points - truth).abs().max() < 0.1
+
+
+def test_context_shows_each_region_the_global_maps_at_its_landmarks() -> None:
+    net, face = make(), faces()
+    truth = points_in(face)
+    scores = gaussian_maps(pixels_to_cells(face.to_crop(truth), 4).float(), 64, 64, 1.5).log()
+    crops = net.region_crops(scores, face)
+    context = net.context(scores, face, crops)
+    assert context.shape == (14, 68, 48, 48)
+    assert context.max() <= 1.0001
+    for r, region in enumerate(SCHEME.regions):
+        for landmark in region.landmarks:
+            channel = SCHEME.mirror[landmark] if region.mirrored else landmark
+            cells = pixels_to_cells(crops[[r]].to_crop(truth[:1, [landmark]]), 4)[0, 0]
+            if ((cells > 2) & (cells < 45)).all():
+                y, x = divmod(int(context[r, channel].argmax()), 48)
+                assert (torch.tensor([x, y]) - cells).abs().max() < 2.5
+
+
+def test_a_face_gives_the_same_alone_and_in_a_batch() -> None:
+    net, face = make(), faces()
+    pixels = torch.randn(2, 3, 256, 256)
+    with torch.no_grad():
+        together = net.global_net(pixels)
+        alone = net.global_net(pixels[1:])
+    assert torch.allclose(together[1:], alone, atol=1e-4)
+    a = net.global_estimates(together, face).points[68:]
+    b = net.global_estimates(alone, face[1:]).points
+    assert (a - b).abs().max() < 0.01

@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hrlm.detector import Detector, choose_device, face_flags, first_crops
+from hrlm.errors import ModelError, PhotoError
+from hrlm.finding import FoundFace
+from hrlm.geometry import resize_points
+from hrlm.photos import Photo, open_photo
+
+RIGHT_EYE, LEFT_EYE = list(range(36, 42)), list(range(42, 48))
+# pupils of the astronaut portrait, read off by eye at 800 %
+PUPILS = np.array([[198.0, 112.5], [250.5, 113.5]])
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Photo:
+    return open_photo(Path(__file__).parents[1] / "examples" / "photos" / "astronaut.png")
+
+
+def eyes(landmarks: np.ndarray) -> np.ndarray:
+    return np.stack([landmarks[RIGHT_EYE].mean(0), landmarks[LEFT_EYE].mean(0)])
+
+
+def test_the_portrait_has_one_face_with_eyes_where_they_are(detector: Detector, portrait: Photo) -> None:
+    faces = detector.detect(portrait)
+    assert len(faces) == 1
+    face = faces[0]
+    assert np.abs(eyes(face.landmarks) - PUPILS).max() < 3
+    assert face.landmarks.shape == (68, 2)
+    assert 0.9 > face.deviation.mean() / detector.scheme.inter_ocular(face.landmarks) * 10 > 0.05
+    assert face.flags == ()
+    # mouth below nose below eyes, chin lowest
+    y = face.landmarks[:, 1]
+    assert y[27] < y[33] < y[51] < y[57] < y[8]
+
+
+def test_path_and_photo_give_the_same(detector: Detector, portrait: Photo) -> None:
+    a, b = detector.detect(portrait)[0], detector.detect(portrait.path)[0]
+    assert np.array_equal(a.landmarks, b.landmarks)
+
+
+def test_a_photo_gives_the_same_alone_and_in_any_batch(detector: Detector, portrait: Photo) -> None:
+    alone = detector.detect(portrait)[0]
+    shifted = [Photo.from_array(np.ascontiguousarray(portrait.pixels[k:, k:])) for k in (3, 9, 17, 30)]
+    for photos in ([portrait, *shifted], [*shifted, portrait]):
+        found = detector.detect_batch(photos)[photos.index(portrait)][0]
+        assert np.abs(found.landmarks - alone.landmarks).max() < 0.01
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_photo_gives_the_turned_landmarks(detector: Detector, portrait: Photo, turns: int) -> None:
+    upright = detector.detect(portrait)[0].landmarks
+    turned = detector.detect(Photo.from_array(np.ascontiguousarray(np.rot90(portrait.pixels, turns))))
+    assert len(turned) == 1
+    size = portrait.width - 1  # the portrait is square
+    points = turned[0].landmarks
+    for _ in range(turns):  # back: np.rot90 turns counter-clockwise
+        points = np.stack([size - points[:, 1], points[:, 0]], -1)
+    off = np.linalg.norm(points - upright, axis=-1) / detector.scheme.inter_ocular(upright)
+    assert off.mean() < 0.02
+    assert "turned" in turned[0].flags
+
+
+def test_an_enlarged_photo_gives_the_enlarged_landmarks(detector: Detector, portrait: Photo) -> None:
+    small = detector.detect(portrait)[0].landmarks
+    big = Photo.from_array(np.repeat(np.repeat(portrait.pixels, 4, 0), 4, 1))
+    found = detector.detect(big)[0].landmarks
+    back = resize_points(torch.from_numpy(found), 1 / 4).numpy()
+    assert np.linalg.norm(back - small, axis=-1).mean() / detector.scheme.inter_ocular(small) < 0.01
+
+
+def test_the_second_look_refines_the_first(detector: Detector, portrait: Photo) -> None:
+    both, holistic = detector.detect(portrait)[0], Detector(device="cpu", levels=0).detect(portrait)[0]
+    off = np.linalg.norm(both.landmarks - holistic.landmarks, axis=-1)
+    assert 0 < off.mean() < 0.05 * detector.scheme.inter_ocular(both.landmarks)
+    assert both.deviation.mean() < holistic.deviation.mean()
+
+
+def test_no_face_gives_none(detector: Detector) -> None:
+    grey = Photo.from_array(np.full((300, 400, 3), 128, np.uint8))
+    assert detector.detect_batch([grey, grey]) == [[], []]
+    assert detector.detect_batch([]) == []
+
+
+def test_several_faces_largest_first(detector: Detector, portrait: Photo) -> None:
+    pixels = np.full((700, 1200, 3), 90, np.uint8)
+    half = portrait.reduced(256)[0]
+    pixels[50:306, 50:306] = half
+    pixels[100:612, 600:1112] = portrait.pixels
+    faces = detector.detect(Photo.from_array(pixels))
+    assert len(faces) == 2
+    assert faces[0].area > faces[1].area
+    assert np.abs(eyes(faces[0].landmarks) - PUPILS - (600, 100)).max() < 4
+    assert len(detector.detect(Photo.from_array(pixels), faces="largest")) == 1
+    assert len(detector.detect(Photo.from_array(pixels), min_face=faces[1].box[3] + 5)) == 1
+
+
+def test_a_face_cut_by_the_frame_is_found_and_flagged(detector: Detector, portrait: Photo) -> None:
+    whole = detector.detect(portrait)[0].landmarks
+    left = int(whole[:, 0].min() + 0.15 * np.ptp(whole[:, 0]))
+    faces = detector.detect(Photo.from_array(np.ascontiguousarray(portrait.pixels[:, left:])))
+    assert len(faces) == 1
+    assert "cut" in faces[0].flags
+
+
+def test_bad_input_is_named(detector: Detector, tmp_path: Path) -> None:
+    bad = tmp_path / "x.jpg"
+    bad.write_bytes(b"nothing")
+    with pytest.raises(PhotoError, match=r"x\.jpg"):
+        detector.detect(bad)
+    with pytest.raises(ModelError, match="no model named"):
+        Detector("unknown")
+    with pytest.raises(ModelError, match="not available"):
+        choose_device("cuda:77")
+    with pytest.raises(ValueError, match="faces"):
+        detector.detect_batch([], faces="some")
+
+
+def test_the_first_crop_turns_with_the_face() -> None:
+    five = np.array([[-10.0, -10], [10, -10], [0, 0], [-8, 10], [8, 10]])
+    upright = FoundFace((80, 80, 40, 40), 0.9, five + 100)
+    turned = FoundFace((80, 80, 40, 40), 0.9, five @ np.array([[0.0, 1], [-1, 0]]) + 100)
+    crops = first_crops([upright, turned], 256, 1.5)
+    assert crops.angle.tolist() == pytest.approx([0, np.pi / 2], abs=1e-6)
+    below = crops.centre - 100
+    assert below[0, 1] > 0
+    # what was below the middle of an upright face lies left of a face turned clockwise
+    assert below[1].tolist() == pytest.approx([-float(below[0, 1]), 0], abs=1e-6)
+
+
+def test_flags() -> None:
+    photo = Photo.from_array(np.zeros((100, 100, 3), np.uint8))
+    points = np.array([[10.0, 10], [90, 10], [50, 80]])
+    sure = np.ones(3)
+    assert face_flags(points, sure, 0.1, 80, photo) == ()
+    assert face_flags(points + 20, sure, 0.1, 80, photo) == ("cut",)
+    assert face_flags(points, sure, 2.0, 20, photo) == ("small", "turned")
+    assert face_flags(points, sure * 9, 0.0, 80, photo) == ("uncertain",)

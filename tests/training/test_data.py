@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import COLOURS, SCHEME, draw
+
+from hrlm.errors import DataError
+from hrlm.models.build import ModelConfig
+from hrlm.schemes import parse_scheme
+from hrlm.training.augment import augment_photo
+from hrlm.training.batches import augmented_item, training_batches
+from hrlm.training.config import Stage
+from hrlm.training.data import annotated_photos, load_samples, split
+
+MARKS = parse_scheme(SCHEME)
+MODEL = ModelConfig("marks", SCHEME, face_size=64, region_size=64, global_width=8, regional_width=8)
+
+
+def colour_errors(pixels: np.ndarray, points: np.ndarray) -> list[float]:
+    """Distance of the colour at each landmark from the drawn one."""
+    at = [pixels[round(y), round(x)].astype(float) for x, y in points]
+    return [float(np.abs(a - c).max()) for a, c in zip(at, COLOURS, strict=True)]
+
+
+def test_samples_are_cut_with_their_points(tmp_path: Path) -> None:
+    draw(tmp_path, 4)
+    samples, problems = load_samples(tmp_path, MARKS, 1000)
+    assert not problems
+    assert len(samples) == 4
+    for sample in samples:
+        assert max(sample.pixels.shape) < 160
+        assert max(colour_errors(sample.pixels, sample.points)) < 12
+    small = samples[0].reduced(64)
+    assert max(small.pixels.shape) == 64
+    assert max(colour_errors(small.pixels, small.points)) < 30
+
+
+def test_several_faces_of_a_photo_and_faulty_files(tmp_path: Path) -> None:
+    draw(tmp_path, 2)
+    (tmp_path / "d00.pts").rename(tmp_path / "d00_1.pts")
+    (tmp_path / "d00_2.pts").write_bytes((tmp_path / "d00_1.pts").read_bytes())
+    (tmp_path / "d00_x.pts").write_text("not a face of d00")
+    found = {photo.name: [f.name for f in files] for photo, files in annotated_photos(tmp_path)}
+    assert found == {"d00.png": ["d00_1.pts", "d00_2.pts"], "d01.png": ["d01.pts"]}
+    (tmp_path / "d01.pts").write_text("version: 1\nn_points: 2\n{\n1 1\n2 2\n}\n")
+    samples, problems = load_samples(tmp_path, MARKS, 1000)
+    assert [s.name.split("/")[1] for s in samples] == ["d00_1", "d00_2"]
+    assert len(problems) == 1
+    assert "has 2 points where marks4 has 4" in problems[0]
+
+
+def test_folders_without_data_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        list(annotated_photos(tmp_path / "gone"))
+    with pytest.raises(DataError, match="holds no photo"):
+        list(annotated_photos(tmp_path))
+
+
+def test_every_tenth_validates_and_none_twice(tmp_path: Path) -> None:
+    draw(tmp_path, 10)
+    samples, _ = load_samples(tmp_path, MARKS, 1000)
+    training, validation = split(samples, 5)
+    assert [s.name[-3:] for s in validation] == ["d00", "d05"]
+    assert len(training) == 8
+    assert not {s.name for s in training} & {s.name for s in validation}
+
+
+def test_augmentation_keeps_points_on_their_marks(tmp_path: Path) -> None:
+    draw(tmp_path, 6)
+    samples, _ = load_samples(tmp_path, MARKS, 1000)
+    kept = 0
+    for seed in range(60):
+        sample = augment_photo(samples[seed % 6], np.random.default_rng(seed), samples)
+        assert sample.pixels.dtype == np.uint8
+        # colours change and things cover marks, so only the order of channels is asked for, and only mostly
+        at = [sample.pixels[round(y), round(x)].astype(int) for x, y in sample.points]
+        kept += sum(int(a.argmax()) == int(np.argmax(c)) for a, c in zip(at[:3], COLOURS[:3], strict=True))
+    assert kept > 0.6 * 180
+
+
+def test_a_mirrored_face_has_its_twins_exchanged(tmp_path: Path) -> None:
+    draw(tmp_path, 1)
+    samples, _ = load_samples(tmp_path, MARKS, 1000)
+    seen = set()
+    for seed in range(12):
+        item = augmented_item(samples[0], MARKS, MODEL, samples, np.random.default_rng(seed))
+        right, left = item.face.to_crop(item.points)[0, :2]
+        seen.add(bool(item.face.mirrored[0]))
+        # whichever way it was flipped, "right" is on the left of the picture that the network sees
+        assert right[0] < left[0]
+    assert seen == {True, False}
+
+
+def test_batches_do_not_depend_on_workers_or_where_they_start(tmp_path: Path) -> None:
+    draw(tmp_path, 5)
+    samples, _ = load_samples(tmp_path, MARKS, 1000)
+    stage = Stage("s", ("global",), samples=12, batch=3)
+
+    def batches(start: int, workers: int) -> list[np.ndarray]:
+        made = training_batches(samples, MARKS, MODEL, stage, (1, 0), start, workers)
+        return [b.pixels.numpy() for b in made]
+
+    whole = batches(0, 1)
+    assert len(whole) == 4
+    for a, b in zip(whole, batches(0, 3), strict=True):
+        assert np.array_equal(a, b)
+    for a, b in zip(whole[2:], batches(2, 2), strict=True):
+        assert np.array_equal(a, b)

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+import torch
+from drawn import SCHEME, draw
+
+from hrlm.errors import ModelError
+from hrlm.models.build import load_model
+from hrlm.training.config import Source, Stage, TrainConfig
+from hrlm.training.trainer import Trainer, learning_rate
+
+CPU = torch.device("cpu")
+SMALL = {"face_size": 64, "region_size": 64, "global_width": 8, "regional_width": 8}
+STAGES = (
+    Stage("global", ("global",), samples=32, batch=8, rate=2e-3),
+    Stage("all", ("global", "attention", "regional"), samples=16, batch=8, rate=1e-3),
+)
+
+
+def config(tmp_path: Path, out: str, stages: tuple[Stage, ...] = STAGES) -> TrainConfig:
+    scheme = tmp_path / "marks4.yaml"
+    scheme.write_text(SCHEME)
+    if not (tmp_path / "photos").exists():
+        draw(tmp_path / "photos", 10)
+    source = Source(tmp_path / "photos", validation_every=5, terms="drawn")
+    return TrainConfig(
+        "marks", tmp_path / out, (source,), stages, str(scheme), start="random", checkpoint_seconds=0, model=SMALL
+    )
+
+
+def train(settings: TrainConfig, stop_after: int | None = None) -> tuple[Path | None, list[str], list[float]]:
+    lines: list[str] = []
+    losses: list[float] = []
+
+    def progress(stage: str, done: int, total: int, loss: float) -> None:
+        losses.append(loss)
+        if stop_after is not None and len(losses) == stop_after:
+            raise KeyboardInterrupt
+
+    trainer = Trainer(settings, CPU, lines.append, progress)
+    try:
+        return trainer.run(), lines, losses
+    except KeyboardInterrupt:
+        return None, lines, losses
+
+
+def test_training_ends_with_weights_that_say_where_they_come_from(tmp_path: Path) -> None:
+    path, lines, losses = train(config(tmp_path, "a"))
+    assert path is not None
+    assert len(losses) == 6
+    loaded = load_model(path)
+    assert loaded.info.scheme == "marks4"
+    assert loaded.metadata["trained_on"] == ["photos"]
+    assert loaded.metadata["terms"] == ["drawn"]
+    assert loaded.metadata["faces"] == 8
+    assert set(loaded.metadata["validation"]) == {"global nme", "global inner", "full nme", "full inner"}
+    assert (loaded.net.variance_scale > 0).all()
+    assert any("8 faces to train on, 2 to validate on" in line for line in lines)
+
+
+@pytest.mark.parametrize("stop_after", [3, 6])
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path, stop_after: int) -> None:
+    whole, _, _ = train(config(tmp_path, "whole"))
+    assert train(config(tmp_path, "parts"), stop_after)[0] is None
+    resumed, lines, losses = train(config(tmp_path, "parts"))
+    assert whole is not None
+    assert resumed is not None
+    assert any("resuming" in line for line in lines)
+    assert len(losses) < 6
+    a, b = load_model(whole).net.state_dict(), load_model(resumed).net.state_dict()
+    for name in a:
+        assert torch.allclose(a[name].float(), b[name].float(), atol=1e-3), name
+
+
+def test_a_network_learns_the_marks(tmp_path: Path) -> None:
+    stages = (Stage("global", ("global",), samples=640, batch=16, rate=4e-3, max_side=160, backbone_rate=1.0),)
+    _, _, losses = train(config(tmp_path, "learn", stages))
+    # a running mean, so it lags behind
+    assert losses[-1] < 0.85 * losses[0]
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    train(config(tmp_path, "a"), stop_after=2)
+    (tmp_path / "marks4.yaml").unlink()
+    (tmp_path / "a" / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match=r"checkpoint\.pt.*remove it or change out"):
+        train(config(tmp_path, "a"))
+
+
+def test_fine_tuning_starts_from_a_weight_file(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    first, _, _ = train(config(tmp_path, "a"))
+    assert first is not None
+    settings = replace(config(tmp_path, "b"), start=str(first), model={})
+    trainer = Trainer(settings, CPU, print, lambda *_: None)
+    ours, theirs = trainer.net.state_dict(), load_model(first).net.state_dict()
+    for name, tensor in theirs.items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(ours[name], tensor), name
+
+
+def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
+    rates = [learning_rate(i, 100) for i in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[-1] < 0.012

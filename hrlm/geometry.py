@@ -62,7 +62,10 @@ class CropTransform:
     def cat(parts: Sequence[CropTransform]) -> CropTransform:
         """One batch out of several of the same crop size."""
         return CropTransform(
-            *(torch.cat([getattr(p, f) for p in parts]) for f in ("centre", "side", "angle", "mirrored")),
+            torch.cat([p.centre for p in parts]),
+            torch.cat([p.side for p in parts]),
+            torch.cat([p.angle for p in parts]),
+            torch.cat([p.mirrored for p in parts]),
             parts[0].size,
         )
 

@@ -45,10 +45,10 @@ def command(
 
     from hrlm.detector import Detector
     from hrlm.errors import HrlmError
-    from hrlm.evaluation.ground_truth import find_truth
     from hrlm.evaluation.measure import measure
     from hrlm.evaluation.report import Report
     from hrlm.evaluation.speed import measure_speed
+    from hrlm.formats.truth import find_truth
     from hrlm.photos import open_photo
     from hrlm.runs.report import Reporter, counted
     from hrlm.runs.sinks import prepare_folder

@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from hrlm.errors import HrlmError
-from hrlm.evaluation.ground_truth import AnnotatedPhoto, TrueFace, read_truth, reduced
 from hrlm.evaluation.metrics import nme, point_errors
+from hrlm.evaluation.reduction import reduced
+from hrlm.formats.truth import AnnotatedPhoto, TrueFace, read_truth
 from hrlm.geometry import box_overlap
 from hrlm.photos import Photo
 from hrlm.results import Box, Face

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import torch
 
-from hrlm.errors import DataError, HrlmError
-from hrlm.formats import pts
+from hrlm.errors import HrlmError
+from hrlm.formats.truth import AnnotatedPhoto, find_truth, read_truth
 from hrlm.geometry import resize_points
-from hrlm.photos import PHOTO_SUFFIXES, open_photo
+from hrlm.photos import open_photo
 from hrlm.schemes import Scheme
 
 # photos are cut to so many times the face: room for shifted, turned and enlarged crops
@@ -46,67 +46,29 @@ class Sample:
         return Sample(self.name, pixels, resize_points(torch.from_numpy(self.points), ratio).numpy())
 
 
-def annotated_photos(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """Photos of a folder, by name, each with its landmark files `NAME.pts` or `NAME_1.pts`, `NAME_2.pts` …
-
-    Raises:
-        DataError: no such folder, or nothing annotated in it.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder: check the data's path")
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    truth = {p for p in files if p.suffix == ".pts"}
-    found = False
-    for photo in files:
-        if photo.suffix.lower() not in PHOTO_SUFFIXES:
-            continue
-        numbered = [p for p in truth if p.parent == photo.parent and _face_number(p.stem, photo.stem) is not None]
-        if numbered:
-            found = True
-            yield photo, sorted(numbered)
-    if not found:
-        raise DataError(f"{folder}: holds no photo with a .pts file of the same name beside it")
-
-
-def _face_number(stem: str, photo_stem: str) -> int | None:
-    """0 for `NAME.pts`, k for `NAME_k.pts`, None for another photo's file."""
-    if stem == photo_stem:
-        return 0
-    head, _, tail = stem.rpartition("_")
-    return int(tail) if head == photo_stem and tail.isdigit() else None
-
-
 def load_samples(folder: Path, scheme: Scheme, max_side: int) -> tuple[list[Sample], list[str]]:
     """Every annotated face of a folder, cut to 2.2 x the face and at most `max_side` pixels a side.
 
     Returns:
         the samples by name, and a message for every file that had to be passed over.
+
+    Raises:
+        DataError: no such folder, or nothing annotated in it.
     """
-    problems: list[str] = []
 
-    def load(entry: tuple[Path, list[Path]]) -> list[Sample]:
-        photo_path, files = entry
+    def load(annotated: AnnotatedPhoto) -> tuple[list[Sample], list[str]]:
+        faces, problems = read_truth(annotated, scheme)
         try:
-            pixels = open_photo(photo_path).pixels
+            pixels = open_photo(annotated.photo).pixels
         except HrlmError as e:
-            problems.append(str(e))
-            return []
-        made = []
-        for file in files:
-            try:
-                points = pts.read(file)
-            except HrlmError as e:
-                problems.append(str(e))
-                continue
-            if len(points) != len(scheme):
-                problems.append(f"{file}: has {len(points)} points where {scheme.name} has {len(scheme)}: left out")
-                continue
-            made.append(_cut(f"{folder.name}/{file.stem}", pixels, points).reduced(max_side))
-        return made
+            return [], [*problems, str(e)]
+        return [_cut(f"{folder.name}/{f.file.stem}", pixels, f.points).reduced(max_side) for f in faces], problems
 
+    found = find_truth([folder])
     with ThreadPoolExecutor(2) as pool:
-        samples = [s for group in pool.map(load, annotated_photos(folder)) for s in group]
-    return samples, problems
+        loaded = list(pool.map(load, sorted(found.annotated, key=lambda a: a.photo)))
+    samples = [s for group, _ in loaded for s in group]
+    return samples, found.problems + [p for _, problems in loaded for p in problems]
 
 
 def _cut(name: str, pixels: np.ndarray, points: np.ndarray) -> Sample:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from hrlm.errors import PhotoError
-from hrlm.evaluation.ground_truth import AnnotatedPhoto
 from hrlm.evaluation.measure import extent, match, measure
 from hrlm.formats import pts
+from hrlm.formats.truth import AnnotatedPhoto
 from hrlm.photos import Photo
 from hrlm.results import Box, Face
 from hrlm.schemes import Scheme, load_scheme

@@ -10,7 +10,7 @@ from hrlm.schemes import parse_scheme
 from hrlm.training.augment import augment_photo
 from hrlm.training.batches import augmented_item, training_batches
 from hrlm.training.config import Stage
-from hrlm.training.data import annotated_photos, load_samples, split
+from hrlm.training.data import load_samples, split
 
 MARKS = parse_scheme(SCHEME)
 MODEL = ModelConfig("marks", SCHEME, face_size=64, region_size=64, global_width=8, regional_width=8)
@@ -36,24 +36,23 @@ def test_samples_are_cut_with_their_points(tmp_path: Path) -> None:
 
 
 def test_several_faces_of_a_photo_and_faulty_files(tmp_path: Path) -> None:
-    draw(tmp_path, 2)
+    draw(tmp_path, 3)
     (tmp_path / "d00.pts").rename(tmp_path / "d00_1.pts")
     (tmp_path / "d00_2.pts").write_bytes((tmp_path / "d00_1.pts").read_bytes())
-    (tmp_path / "d00_x.pts").write_text("not a face of d00")
-    found = {photo.name: [f.name for f in files] for photo, files in annotated_photos(tmp_path)}
-    assert found == {"d00.png": ["d00_1.pts", "d00_2.pts"], "d01.png": ["d01.pts"]}
     (tmp_path / "d01.pts").write_text("version: 1\nn_points: 2\n{\n1 1\n2 2\n}\n")
+    (tmp_path / "d02.png").write_bytes(b"no photo")
     samples, problems = load_samples(tmp_path, MARKS, 1000)
     assert [s.name.split("/")[1] for s in samples] == ["d00_1", "d00_2"]
-    assert len(problems) == 1
+    assert len(problems) == 2
     assert "has 2 points where marks4 has 4" in problems[0]
+    assert "d02.png" in problems[1]
 
 
 def test_folders_without_data_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
-        list(annotated_photos(tmp_path / "gone"))
-    with pytest.raises(DataError, match="holds no photo"):
-        list(annotated_photos(tmp_path))
+    with pytest.raises(DataError, match="no such file or folder"):
+        load_samples(tmp_path / "gone", MARKS, 1000)
+    with pytest.raises(DataError, match=r"no photo with a \.pts file"):
+        load_samples(tmp_path, MARKS, 1000)
 
 
 def test_every_tenth_validates_and_none_twice(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from hrlm.results import ModelInfo
 from hrlm.schemes import load_scheme, parse_scheme
 
 FORMAT = "hrlm.model/1"
+# a few numbers that are worth full precision
+CALIBRATION = ("variance_scale", "global_weight")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def save_model(path: Path, net: LandmarkModel, config: ModelConfig, metadata: Ma
         metadata: JSON-able; at least `version`, `trained_on` and `terms`.
     """
     tensors = {
-        k: (v.half() if v.is_floating_point() and k != "variance_scale" else v).contiguous()
+        k: (v.half() if v.is_floating_point() and k not in CALIBRATION else v).contiguous()
         for k, v in net.state_dict().items()
         if not k.endswith("num_batches_tracked")
     }

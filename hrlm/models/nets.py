@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +47,7 @@ class LandmarkModel(nn.Module):
     pair_landmark: Tensor
     pair_channel: Tensor
     variance_scale: Tensor
+    global_weight: Tensor
 
     def __init__(
         self, scheme: Scheme, face_size: int, region_size: int, global_width: int, regional_width: int
@@ -67,6 +69,8 @@ class LandmarkModel(nn.Module):
         self.register_buffer("mirror", torch.tensor(scheme.mirror), persistent=False)
         # what the maps' own variances are multiplied by to mean what they say: global, regional, fused
         self.register_buffer("variance_scale", torch.ones(3))
+        # how much of the global level's information counts beside the regional one, which was made from it: fitted
+        self.register_buffer("global_weight", torch.ones(()))
 
     def region_crops(self, scores: Tensor, face: CropTransform) -> CropTransform:
         """Where to look: B * R region crops for the global scores `(B, N, H, W)` of B face crops."""
@@ -99,7 +103,8 @@ class LandmarkModel(nn.Module):
         """Every landmark as the global network sees it, from its scores `(B, N, H, W)`."""
         cells, covariance = decode(scores)
         points, covariance = _to_photo(cells, covariance, self.global_net.stride, face)
-        index = torch.arange(points.shape[0] * points.shape[1], device=points.device)
+        every = torch.arange(len(self.scheme), device=points.device).expand(len(face), -1)
+        index = self._index(every, face.mirrored)
         return Estimates(points.flatten(0, 1), covariance.flatten(0, 1) * self._scale(0, covariance), index)
 
     def regional_estimates(self, scores: Tensor, crops: CropTransform) -> Estimates:
@@ -112,19 +117,35 @@ class LandmarkModel(nn.Module):
         points, covariance = _to_photo(
             cells.reshape(-1, 1, 2), covariance.reshape(-1, 1, 2, 2), self.regional_net.stride, crops[pairs]
         )
-        faces = torch.arange(batch, device=points.device)[:, None] * len(self.scheme)
-        index = (faces + self.pair_landmark.to(points.device)).flatten()
+        flipped = crops.mirrored[::regions] ^ bool(self.attention.mirrored[0])
+        index = self._index(self.pair_landmark.to(points.device).expand(batch, -1), flipped)
         return Estimates(points[:, 0], covariance[:, 0] * self._scale(1, covariance), index)
 
-    def fuse(self, estimates: list[Estimates], faces: int) -> tuple[Tensor, Tensor]:
-        """Points `(faces, N, 2)` and covariance `(faces, N, 2, 2)` in photo pixels from all levels' estimates."""
+    def _index(self, landmarks: Tensor, mirrored: Tensor) -> Tensor:
+        """Estimates' index for landmarks `(B, K)` of the viewed faces: in a mirrored face twins change places."""
+        real = torch.where(mirrored[:, None], self.mirror.to(landmarks.device)[landmarks], landmarks)
+        return (torch.arange(len(real), device=real.device)[:, None] * len(self.scheme) + real).flatten()
+
+    def fuse(self, coarse: Sequence[Estimates], fine: Sequence[Estimates], faces: int) -> tuple[Tensor, Tensor]:
+        """Points `(faces, N, 2)` and covariance `(faces, N, 2, 2)` in photo pixels from the levels' estimates.
+
+        Inverse-covariance weighting holds for independent errors. Several views of one level (the face as it is and
+        mirrored) make much the same errors: they share one view's information. So does the global level, whose maps
+        the regional network had as context: it enters with `global_weight` of its information.
+
+        Args:
+            coarse: the global level's views.
+            fine: the regional level's views; empty for the global network alone.
+        """
+        weight = float(self.global_weight.clamp_min(1e-6)) if fine else 1.0
+        parts = [(e, weight / len(coarse)) for e in coarse] + [(e, 1 / len(fine)) for e in fine]
         points, covariance = fuse(
-            torch.cat([e.points for e in estimates]),
-            torch.cat([e.covariance for e in estimates]),
-            torch.cat([e.index for e in estimates]),
+            torch.cat([e.points for e, _ in parts]),
+            torch.cat([e.covariance / w for e, w in parts]),
+            torch.cat([e.index for e, _ in parts]),
             faces * len(self.scheme),
         )
-        if len(estimates) > 1:
+        if fine:
             covariance = covariance * self._scale(2, covariance)
         return points.unflatten(0, (faces, -1)), covariance.unflatten(0, (faces, -1))
 

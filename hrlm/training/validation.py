@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -12,6 +14,7 @@ from hrlm.training.batches import Batch, collate, plain_item
 from hrlm.training.data import Sample
 
 BATCH = 8
+WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @torch.no_grad()
@@ -38,8 +41,8 @@ def validate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], devi
         levels = estimate(net, batch, device)
         truth = batch.points.numpy()
         size = net.scheme.inter_ocular(truth)[:, None]
-        for name, parts in (("global", levels[:1]), ("full", levels)):
-            points = net.fuse(parts, len(truth))[0].cpu().numpy()
+        for name, fine in (("global", []), ("full", levels[1:])):
+            points = net.fuse(levels[:1], fine, len(truth))[0].cpu().numpy()
             errors[name].append(100 * np.linalg.norm(points - truth, axis=-1) / size)
     inner = list(net.scheme.subsets.get("inner", range(len(net.scheme))))
     figures = {}
@@ -52,26 +55,44 @@ def validate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], devi
 
 @torch.no_grad()
 def calibrate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> None:
-    """Set `variance_scale` so that squared errors are, in the median, what the covariances say.
+    """Fit `variance_scale` and `global_weight` to validation faces.
 
-    For a Gaussian of two dimensions the squared Mahalanobis distance has the median 2 ln 2. The median, since a few
-    gross errors of labels must not widen every stated deviation.
+    Variances are scaled so that squared errors are, in the median, what the covariances say: for a Gaussian of two
+    dimensions the squared Mahalanobis distance has the median 2 ln 2. The median, since a few gross errors of labels
+    must not widen every stated deviation. The weight is the one of `WEIGHTS` with the least mean error.
     """
     net.variance_scale.fill_(1)
-    batches = _batches(net, model, samples)
-    truths = [b.points.reshape(-1, 2) for b in batches]
-    levels = [estimate(net, b, device) for b in batches]
+    net.global_weight.fill_(1)
+    truths, levels = [], []
+    for batch in _batches(net, model, samples):
+        truths.append(batch.points.to(device))
+        levels.append(estimate(net, batch, device))
     expected = 2 * np.log(2)
     for level in range(2):
         distances = [
-            mahalanobis(parts[level].points, parts[level].covariance, truth.to(device)[parts[level].index])
+            mahalanobis(parts[level].points, parts[level].covariance, truth.flatten(0, 1)[parts[level].index])
             for parts, truth in zip(levels, truths, strict=True)
         ]
         net.variance_scale[level] = torch.cat(distances).median() / expected
-    distances = []
-    for batch, truth in zip(batches, truths, strict=True):
-        points, covariance = net.fuse(estimate(net, batch, device), len(batch.points))
-        distances.append(mahalanobis(points.flatten(0, 1), covariance.flatten(0, 1), truth.to(device)))
+        scale = net.variance_scale[level]
+        for parts in levels:
+            parts[level] = replace(parts[level], covariance=parts[level].covariance * scale)
+
+    def fused() -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [net.fuse(parts[:1], parts[1:], len(truth)) for parts, truth in zip(levels, truths, strict=True)]
+
+    def error(weight: float) -> float:
+        net.global_weight.fill_(weight)
+        off = [(points - truth).norm(dim=-1) for (points, _), truth in zip(fused(), truths, strict=True)]
+        a, b = net.scheme.normaliser
+        size = [(truth[:, a] - truth[:, b]).norm(dim=-1, keepdim=True) for truth in truths]
+        return float((torch.cat(off) / torch.cat(size)).mean())
+
+    net.global_weight.fill_(min(WEIGHTS, key=error))
+    distances = [
+        mahalanobis(points.flatten(0, 1), covariance.flatten(0, 1), truth.flatten(0, 1))
+        for (points, covariance), truth in zip(fused(), truths, strict=True)
+    ]
     net.variance_scale[2] = torch.cat(distances).median() / expected
 
 

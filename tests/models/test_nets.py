@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 import torch
 
 from hrlm.geometry import CropTransform
@@ -33,15 +36,17 @@ def test_perfect_global_maps_give_the_points_back_in_photo_pixels() -> None:
     net, face = make(), faces()
     truth = points_in(face)
     scores = gaussian_maps(pixels_to_cells(face.to_crop(truth), 4).float(), 64, 64, 1.0).log()
-    points, covariance = net.fuse([net.global_estimates(scores, face)], 2)
+    points, covariance = net.fuse([net.global_estimates(scores, face)], [], 2)
     assert (points - truth).abs().max() < 0.05
     # one cell is 4 crop pixels; a crop pixel of the first face 800 / 256 photo pixels
     expected = (1 + 1 / 12) * (4 * 800 / 256) ** 2
     assert torch.allclose(covariance[0].diagonal(dim1=-2, dim2=-1), torch.tensor(expected, dtype=DOUBLE), rtol=0.02)
 
 
-def test_perfect_regional_maps_give_the_points_back_also_through_mirrored_crops() -> None:
+@pytest.mark.parametrize("flip", [False, True])
+def test_perfect_regional_maps_give_the_points_back_also_through_mirrored_crops(flip: bool) -> None:
     net, face = make(), faces()
+    face = replace(face, mirrored=torch.full((2,), flip))
     truth = points_in(face)
     regions = len(SCHEME.regions)
     crops = CropTransform.make(
@@ -49,14 +54,31 @@ def test_perfect_regional_maps_give_the_points_back_also_through_mirrored_crops(
         face.side.repeat_interleave(regions),
         192,
         face.angle.repeat_interleave(regions),
-        torch.tensor([r.mirrored for r in SCHEME.regions] * 2),
+        torch.tensor([r.mirrored ^ flip for r in SCHEME.regions] * 2),
     )
     seen = truth.repeat_interleave(regions, 0)
-    mirrored = crops.mirrored[:, None, None]
-    channels = torch.where(mirrored, seen[:, list(SCHEME.mirror)], seen)
+    channels = torch.where(crops.mirrored[:, None, None], seen[:, list(SCHEME.mirror)], seen)
     scores = gaussian_maps(pixels_to_cells(crops.to_crop(channels), 4).float(), 48, 48, 1.0).log()
-    points, _ = net.fuse([net.regional_estimates(scores, crops)], 2)
+    # a coarse level that is wrong and sure of it must count for nothing at weight 0
+    wrong = gaussian_maps(torch.full((2, len(SCHEME), 2), 20.0), 64, 64, 0.5).log()
+    net.global_weight.zero_()
+    points, _ = net.fuse([net.global_estimates(wrong, face)], [net.regional_estimates(scores, crops)], 2)
     assert (points - truth).abs().max() < 0.1
+
+
+def test_views_of_a_level_are_averaged_and_do_not_add_certainty() -> None:
+    net, face = make(), faces()
+    truth = points_in(face)
+    scores = gaussian_maps(pixels_to_cells(face.to_crop(truth), 4).float(), 64, 64, 1.0).log()
+    flipped = replace(face, mirrored=torch.tensor([True, True]))
+    viewed = flipped.to_crop(truth[:, list(SCHEME.mirror)]) + torch.tensor([0.0, 3.0])
+    other = gaussian_maps(pixels_to_cells(viewed, 4).float(), 64, 64, 1.0).log()
+    straight, turned = net.global_estimates(scores, face), net.global_estimates(other, flipped)
+    alone, sure = net.fuse([straight], [], 2)
+    both, shared = net.fuse([straight, turned], [], 2)
+    moved = face.to_crop(both) - face.to_crop(alone)
+    assert torch.allclose(moved, torch.tensor([0.0, 1.5], dtype=DOUBLE).expand_as(moved), atol=0.05)
+    assert (shared - sure).abs().max() < 0.02 * sure.max()
 
 
 def test_context_shows_each_region_the_global_maps_at_its_landmarks() -> None:

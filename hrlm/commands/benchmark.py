@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hrlm.commands.shared import FAILED, Device, DeviceOption, ModelOption, QuietOption, refuse
+from hrlm.commands.shared import FAILED, Device, DeviceOption, ModelOption, Quality, QualityOption, QuietOption, refuse
 
 if TYPE_CHECKING:
     from hrlm.detector import Detector
@@ -34,6 +34,7 @@ def command(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every figure there.")] = None,
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
+    quality: QualityOption = Quality.BEST,
     quiet: QuietOption = False,
 ) -> None:
     """Measure landmark errors on annotated photos, for the full system and for its global network alone.
@@ -57,8 +58,8 @@ def command(
         found = find_truth(data)
         if json_file:
             prepare_folder(json_file.parent)
-        full = Detector(model, device=device.value)
-        systems = {"full": full, "global alone": Detector(model, device=device.value, levels=0)}
+        full = Detector(model, device=device.value, quality=quality.value)
+        systems = {"full": full, "global alone": Detector(model, device=device.value, quality=quality.value, levels=0)}
         with Reporter(len(found.annotated), quiet) as reporter:
             if found.without:
                 reporter.say(f"{counted(found.without, 'photo')} without ground truth left aside")

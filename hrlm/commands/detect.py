@@ -16,6 +16,8 @@ from hrlm.commands.shared import (
     DeviceOption,
     ModelOption,
     NullOption,
+    Quality,
+    QualityOption,
     QuietOption,
     conclude,
     given_paths,
@@ -55,6 +57,7 @@ def command(
     min_face: Annotated[float, typer.Option(min=0, metavar="PIXELS", help="Leave out faces narrower than this.")] = 0,
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
+    quality: QualityOption = Quality.BEST,
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Photos that the networks see at once.")] = 4,
     null: NullOption = False,
     quiet: QuietOption = False,
@@ -83,7 +86,7 @@ def command(
         refuse(f"--out {out} is the photos' own folder, whose .pts files may be hand-made: choose another for pts")
     try:
         sinks.prepare_folder(out)
-        detector = Detector(model, device=device.value)
+        detector = Detector(model, device=device.value, quality=quality.value)
     except HrlmError as e:
         refuse(str(e))
     chosen = [sinks.pts_sink(out)] if "pts" in wanted else []

@@ -28,7 +28,7 @@ class FakeDetector:
 
     device = torch.device("cpu")
 
-    def __init__(self, model: str, device: str, levels: int = 1) -> None:
+    def __init__(self, model: str, device: str, levels: int = 1, quality: str = "best") -> None:
         self.scheme = load_scheme("ibug68")
         self.info = ModelInfo(model, "ibug68", "7")
         self._off = 0.02 if levels else 0.05

@@ -27,7 +27,7 @@ class FakeDetector:
     before: Before = staticmethod(lambda photos: None)
     batches: list[int]
 
-    def __init__(self, model: str, device: str) -> None:
+    def __init__(self, model: str, device: str, quality: str = "best") -> None:
         self.scheme = load_scheme("ibug68")
         self.info = ModelInfo(model, "ibug68", "0")
         type(self).batches = []

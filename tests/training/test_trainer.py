@@ -76,7 +76,7 @@ def test_a_network_learns_the_marks(tmp_path: Path) -> None:
     stages = (Stage("global", ("global",), samples=640, batch=16, rate=4e-3, max_side=160, backbone_rate=1.0),)
     _, _, losses = train(config(tmp_path, "learn", stages))
     # a running mean, so it lags behind
-    assert losses[-1] < 0.85 * losses[0]
+    assert losses[-1] < 0.92 * losses[0]
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+# where standard error is no terminal
+SECONDS_PER_LINE = 60
+
 
 def command(
     config: Annotated[Path, typer.Argument(help="YAML file; examples/train/ has some.", metavar="CONFIG.yaml")],
@@ -15,6 +18,7 @@ def command(
 ) -> None:
     """Train a model on your own annotated photos; run it again to go on where it stopped."""
     import sys
+    import time
 
     from rich.console import Console
     from tqdm import tqdm
@@ -26,16 +30,22 @@ def command(
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     bar: tqdm | None = None
-    talk = sys.stderr.isatty() and not quiet
+    told = time.monotonic()
 
     def progress(stage: str, done: int, total: int, loss: float) -> None:
-        nonlocal bar
+        nonlocal bar, told
+        if quiet:
+            return
+        if not sys.stderr.isatty():
+            if time.monotonic() - told > SECONDS_PER_LINE:
+                told = time.monotonic()
+                say(f"{stage} {done}/{total}: loss {loss:.3f}")
+            return
         if bar is not None and bar.desc != f"{stage}: ":
             bar.close()
             bar = None
         if bar is None:
-            # tqdm's own rate limit keeps logs short where the output is no terminal
-            bar = tqdm(total=total, initial=done, desc=stage, unit="face", disable=not talk)
+            bar = tqdm(total=total, initial=done, desc=stage, unit="face")
         bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         bar.update(done - bar.n)
 

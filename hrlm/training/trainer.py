@@ -94,7 +94,7 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         self.load_data()
         first, step, state = self._resume()
-        if first == 0 and step == 0:
+        if first == 0 and step == 0 and self.config.start in FRESH:
             points = torch.stack([self._upright(s) for s in self.training])
             for net in (self.net, self.ema):
                 net.attention.fit(points.to(self.device), margin=1.5)

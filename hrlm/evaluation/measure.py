@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from hrlm.errors import HrlmError
+from hrlm.evaluation.contours import contour_normals, face_offsets
 from hrlm.evaluation.metrics import nme, point_errors
 from hrlm.evaluation.reduction import reduced
 from hrlm.formats.truth import AnnotatedPhoto, TrueFace, read_truth
@@ -40,12 +41,16 @@ class Measured:
         truth: path of the landmark file.
         width: of the true landmarks' bounding box in the photo's own pixels.
         errors: by system, `(N,)` fractions as `metrics.point_errors`; None where the face was missed.
+        offsets: by system, `(N, 2)` as `contours.face_offsets`; None where the face was missed.
+        normals: `(N, 2)` as `contours.contour_normals`.
     """
 
     photo: str
     truth: str
     width: float
     errors: Mapping[str, np.ndarray | None]
+    offsets: Mapping[str, np.ndarray | None]
+    normals: np.ndarray
 
 
 @dataclass
@@ -137,29 +142,32 @@ def _measure_photo(
         return
     done.seconds["decode"].append(time.perf_counter() - start)
     true_points = [t.points for t in truths]
-    found: dict[str, list[np.ndarray | None]] = {}
+    found: dict[str, list[Face | None]] = {}
     for name, system in systems.items():
         start = time.perf_counter()
         faces = system.detect_batch([photo])[0]
         done.seconds[name].append(time.perf_counter() - start)
-        found[name] = _errors(faces, true_points, scheme)
+        found[name] = match(faces, true_points, scheme)
     for i, truth in enumerate(truths):
-        done.native.append(_measured(entry, truth, {name: errors[i] for name, errors in found.items()}))
+        done.native.append(_measured(entry, truth, truth.points, {n: f[i] for n, f in found.items()}, scheme))
     for width, measured in done.reduced.items():
         for truth in truths:
             if truth.width > width:
                 small, points = reduced(photo, truth.points, width)
-                errors = {n: _errors(s.detect_batch([small])[0], [points], scheme)[0] for n, s in systems.items()}
-                measured.append(_measured(entry, truth, errors))
+                faces_of = {n: match(s.detect_batch([small])[0], [points], scheme)[0] for n, s in systems.items()}
+                measured.append(_measured(entry, truth, points, faces_of, scheme))
 
 
-def _errors(faces: Sequence[Face], truths: Sequence[np.ndarray], scheme: Scheme) -> list[np.ndarray | None]:
-    matched = match(faces, truths, scheme)
-    return [
-        None if face is None else point_errors(face.landmarks, truth, scheme)
-        for face, truth in zip(matched, truths, strict=True)
-    ]
-
-
-def _measured(entry: AnnotatedPhoto, truth: TrueFace, errors: Mapping[str, np.ndarray | None]) -> Measured:
-    return Measured(str(entry.photo), str(truth.file), truth.width, errors)
+def _measured(
+    entry: AnnotatedPhoto, truth: TrueFace, points: np.ndarray, found: Mapping[str, Face | None], scheme: Scheme
+) -> Measured:
+    """`points` are the truth in the pixels that were looked at."""
+    seen = {name: None if face is None else face.landmarks for name, face in found.items()}
+    return Measured(
+        str(entry.photo),
+        str(truth.file),
+        truth.width,
+        {n: None if p is None else point_errors(p, points, scheme) for n, p in seen.items()},
+        {n: None if p is None else face_offsets(p, points, scheme) for n, p in seen.items()},
+        contour_normals(points, scheme),
+    )

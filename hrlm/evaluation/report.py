@@ -14,6 +14,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from hrlm.evaluation.contours import Split, split_subsets
 from hrlm.evaluation.measure import Measured, Measurement
 from hrlm.evaluation.metrics import auc, failure_rate
 from hrlm.evaluation.speed import Speed
@@ -100,6 +101,7 @@ class ResolutionRow:
         both: how many faces were found reduced and in the photo as it is.
         nme: mean error of these, reduced.
         native_nme: mean error of these in the photo as it is.
+        splits: errors of the found faces across and along contours, by subset; see `contours.split_subsets`.
     """
 
     width: int | None
@@ -108,6 +110,7 @@ class ResolutionRow:
     both: int
     nme: float
     native_nme: float
+    splits: Mapping[str, Split]
 
 
 def resolution_rows(measurement: Measurement, widths: Iterable[int | None], scheme: Scheme) -> list[ResolutionRow]:
@@ -120,10 +123,14 @@ def resolution_rows(measurement: Measurement, widths: Iterable[int | None], sche
             pairs = [(f.errors[system], native[f.truth].errors[system]) for f in faces]
             both = np.array([(a.mean(), b.mean()) for a, b in pairs if a is not None and b is not None]).reshape(-1, 2)
             summary = summarise([a for a, _ in pairs], scheme)
-            rows.append(
-                ResolutionRow(width, system, summary, len(both), _of(np.mean, both[:, 0]), _of(np.mean, both[:, 1]))
-            )
+            means = _of(np.mean, both[:, 0]), _of(np.mean, both[:, 1])
+            rows.append(ResolutionRow(width, system, summary, len(both), *means, _splits(faces, system, scheme)))
     return rows
+
+
+def _splits(faces: Sequence[Measured], system: str, scheme: Scheme) -> Mapping[str, Split]:
+    found = [(offsets, f.normals) for f in faces if (offsets := f.offsets[system]) is not None]
+    return split_subsets([o for o, _ in found], [n for _, n in found], scheme)
 
 
 def _systems(faces: Sequence[Measured]) -> list[str]:
@@ -150,7 +157,7 @@ class Report:
         about: Mapping[str, str],
     ) -> None:
         self._measurement, self._scheme, self._speed, self._about = measurement, scheme, speed, about
-        self._rows = resolution_rows(measurement, widths, scheme)
+        self._rows = resolution_rows(measurement, list(widths) or [None], scheme)
         sets = {"all": measurement.native, **width_groups(measurement.native)}
         self._summaries = {
             label: {s: summarise([f.errors[s] for f in faces], scheme) for s in _systems(faces)}
@@ -162,8 +169,10 @@ class Report:
         made = [self._overall()]
         if self._scheme.subsets:
             made.append(self._subsets())
-        if self._rows:
+        if len(self._rows) > len(_systems(self._measurement.native)):
             made.append(self._resolutions())
+        if self._scheme.contours:
+            made.append(self._contours())
         if self._speed:
             made.append(self._speeds(self._speed))
         return made
@@ -207,6 +216,21 @@ class Report:
             label = "native" if r.width is None else f"{r.width} px"
             counts = (str(r.summary.faces), str(r.summary.missed), str(r.both))
             _add(table, label if r.system == first else "", r.system, *counts, *map(_percent, (r.nme, r.native_nme)))
+        return table
+
+    def _contours(self) -> Table:
+        names = [n for n, s in self._rows[0].splits.items() if not math.isnan(s.across)]
+        table = _table(
+            "Across and along contours",
+            "Errors in % left after each landmark's mean offset is taken off (labellers' conventions differ): total, then "
+            "across and along the contours.",
+            *("face width", "system", *names),
+        )
+        first = _systems(self._measurement.native)[0]
+        for r in self._rows:
+            label = "native" if r.width is None else f"{r.width} px"
+            cells = [" ".join(map(_percent, (s.total, s.across, s.along))) for s in (r.splits[n] for n in names)]
+            _add(table, label if r.system == first else "", r.system, *cells)
         return table
 
     def _speeds(self, speed: Speed) -> Table:

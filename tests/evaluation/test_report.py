@@ -22,7 +22,9 @@ def flat(error: float) -> np.ndarray:
 
 def measured(name: str, width: float, full: float | None, alone: float | None) -> Measured:
     errors = {s: None if e is None else flat(e) for s, e in (("full", full), ("alone", alone))}
-    return Measured(f"{name}.jpg", f"{name}.pts", width, errors)
+    offsets = {s: None if e is None else np.stack([flat(e), flat(0)], 1) for s, e in (("full", full), ("alone", alone))}
+    normals = np.stack([flat(1), flat(0)], 1)
+    return Measured(f"{name}.jpg", f"{name}.pts", width, errors, offsets, normals)
 
 
 def test_missed_faces_fail_but_have_no_error() -> None:
@@ -85,6 +87,10 @@ def test_data_is_strict_json_with_everything(tmp_path: Path) -> None:
     assert data["summaries"]["256 to 512 px"]["full"]["nme"] == pytest.approx(0.03)
     assert data["summaries"]["all"]["alone"]["nme"] is None
     assert data["resolutions"][0]["native_nme"] == pytest.approx(0.025)
+    # the errors lie across the contours; their mean is a convention's
+    split = data["resolutions"][0]["splits"]["eyes"]
+    assert split["total"] == pytest.approx(split["across"])
+    assert split["along"] == 0
     assert data["speed"]["ratio"] == 4
     assert data["median_seconds"] == {"decode": pytest.approx(0.03)}
     assert [len(f["errors"]["full"]) for f in data["faces"]] == [68, 68]

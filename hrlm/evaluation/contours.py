@@ -1,0 +1,114 @@
+"""Errors split across and along contours, free of the constant offsets between two labellers' conventions.
+
+What an edge in the picture fixes is the error **across** a contour; where along the edge a landmark lies is a
+convention. Both are told as fractions of the normaliser's distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hrlm.schemes import Scheme
+
+# a contour that turns by more than this at a landmark has a corner there, which has no direction across
+CORNER = np.radians(60)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Mean errors of a set of landmarks after each landmark's mean offset is taken off.
+
+    Args:
+        total: length of the remaining error, over all landmarks of the set.
+        across: its part across the contour, over those landmarks that have a contour and are no corner of it.
+        along: its part along the contour, over the same.
+    """
+
+    total: float
+    across: float
+    along: float
+
+
+def face_offsets(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Offsets `(N, 2)` of a face's landmarks from their truth in the face's own frame.
+
+    The frame's first axis runs from the first to the second normaliser landmark of the truth, the second 90 degrees
+    clockwise from it (down); its unit is their distance.
+
+    Args:
+        predicted, truth: `(N, 2)` in the same pixels.
+    """
+    return (predicted - truth) @ _frame(truth, scheme)
+
+
+def contour_normals(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Unit vectors `(N, 2)` across the contour at each landmark, in the face's frame of `face_offsets`.
+
+    The contour's direction at a landmark is that between its neighbours. NaN at corners, at ends and off contours.
+
+    Args:
+        truth: `(N, 2)`.
+    """
+    frame = _frame(truth, scheme)
+    normals = np.full((len(truth), 2), np.nan)
+    for contour in scheme.contours:
+        line = truth[list(contour.landmarks)] @ frame
+        ahead, behind = np.roll(line, -1, 0) - line, line - np.roll(line, 1, 0)
+        turn = np.abs(_angle(ahead) - _angle(behind))
+        turn = np.minimum(turn, 2 * np.pi - turn)
+        chord = ahead + behind
+        length = np.linalg.norm(chord, axis=1)
+        fits = (turn < CORNER) & (length > 1e-9)
+        if not contour.closed:
+            fits[[0, -1]] = False
+        across = np.stack([-chord[:, 1], chord[:, 0]], 1) / np.maximum(length, 1e-9)[:, None]
+        for landmark, normal, fit in zip(contour.landmarks, across, fits, strict=True):
+            if fit:
+                normals[landmark] = normal
+    return normals
+
+
+def split(offsets: Sequence[np.ndarray], normals: Sequence[np.ndarray], landmarks: Sequence[int]) -> Split:
+    """The split error of F faces over some landmarks; NaN where nothing tells.
+
+    A single face has no error left once its own offset is taken off: F should be in the tens.
+
+    Args:
+        offsets: F of `face_offsets`, `(N, 2)`.
+        normals: F of `contour_normals`, `(N, 2)`.
+    """
+    chosen = list(landmarks)
+    if not offsets or not chosen:
+        return Split(np.nan, np.nan, np.nan)
+    left = np.stack(offsets)[:, chosen]
+    left = left - left.mean(0)
+    across_axis = np.stack(normals)[:, chosen]
+    has = ~np.isnan(across_axis[..., 0])
+    across = np.abs((left * across_axis).sum(-1))[has]
+    along = np.abs(left[..., 0] * across_axis[..., 1] - left[..., 1] * across_axis[..., 0])[has]
+    return Split(
+        float(np.linalg.norm(left, axis=-1).mean()),
+        float(across.mean()) if has.any() else np.nan,
+        float(along.mean()) if has.any() else np.nan,
+    )
+
+
+def split_subsets(offsets: Sequence[np.ndarray], normals: Sequence[np.ndarray], scheme: Scheme) -> Mapping[str, Split]:
+    """`split` over all landmarks and over each of the scheme's subsets, by name."""
+    sets = {"all": tuple(range(len(scheme))), **scheme.subsets}
+    return {name: split(offsets, normals, chosen) for name, chosen in sets.items()}
+
+
+def _frame(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """`(2, 2)`: what takes a row vector in pixels into the face's frame."""
+    a, b = scheme.normaliser
+    x, y = truth[b] - truth[a]
+    frame: np.ndarray = np.array([[x, -y], [y, x]]) / (x * x + y * y)
+    return frame
+
+
+def _angle(vectors: np.ndarray) -> np.ndarray:
+    return np.arctan2(vectors[:, 1], vectors[:, 0])

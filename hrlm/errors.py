@@ -27,3 +27,7 @@ class ConfigError(HrlmError):
 
 class DataError(HrlmError):
     """A data set with nothing usable in it."""
+
+
+class DependencyError(HrlmError):
+    """An optional package that is needed and not installed."""

@@ -33,15 +33,12 @@ class Split:
 
 
 def face_offsets(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Offsets `(N, 2)` of a face's landmarks from their truth in the face's own frame.
-
-    The frame's first axis runs from the first to the second normaliser landmark of the truth, the second 90 degrees
-    clockwise from it (down); its unit is their distance.
+    """Offsets `(N, 2)` of a face's landmarks from their truth in the truth's `Scheme.face_frame`.
 
     Args:
         predicted, truth: `(N, 2)` in the same pixels.
     """
-    return (predicted - truth) @ _frame(truth, scheme)
+    return (predicted - truth) @ scheme.face_frame(truth)
 
 
 def contour_normals(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
@@ -52,7 +49,7 @@ def contour_normals(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
     Args:
         truth: `(N, 2)`.
     """
-    frame = _frame(truth, scheme)
+    frame = scheme.face_frame(truth)
     normals = np.full((len(truth), 2), np.nan)
     for contour in scheme.contours:
         line = truth[list(contour.landmarks)] @ frame
@@ -100,14 +97,6 @@ def split_subsets(offsets: Sequence[np.ndarray], normals: Sequence[np.ndarray], 
     """`split` over all landmarks and over each of the scheme's subsets, by name."""
     sets = {"all": tuple(range(len(scheme))), **scheme.subsets}
     return {name: split(offsets, normals, chosen) for name, chosen in sets.items()}
-
-
-def _frame(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """`(2, 2)`: what takes a row vector in pixels into the face's frame."""
-    a, b = scheme.normaliser
-    x, y = truth[b] - truth[a]
-    frame: np.ndarray = np.array([[x, -y], [y, x]]) / (x * x + y * y)
-    return frame
 
 
 def _angle(vectors: np.ndarray) -> np.ndarray:

@@ -222,8 +222,8 @@ class Report:
         names = [n for n, s in self._rows[0].splits.items() if not math.isnan(s.across)]
         table = _table(
             "Across and along contours",
-            "Errors in % left after each landmark's mean offset is taken off (labellers' conventions differ): total, then "
-            "across and along the contours.",
+            "Errors in % left after each landmark's mean offset is taken off (labellers' conventions differ): total, "
+            "then across and along the contours.",
             *("face width", "system", *names),
         )
         first = _systems(self._measurement.native)[0]

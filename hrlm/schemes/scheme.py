@@ -78,6 +78,17 @@ class Scheme:
         a, b = self.normaliser
         return np.linalg.norm(points[..., a, :] - points[..., b, :], axis=-1)
 
+    def face_frame(self, points: np.ndarray) -> np.ndarray:
+        """What takes row vectors in pixels into a face's own frame, `(2, 2)`, of points `(N, 2)`.
+
+        The frame's first axis runs from the first to the second landmark of the normaliser, the second one a quarter
+        turn clockwise from it (down on an upright face); its unit is their distance.
+        """
+        a, b = self.normaliser
+        x, y = points[b] - points[a]
+        frame: np.ndarray = np.array([[x, -y], [y, x]]) / (x * x + y * y)
+        return frame
+
 
 def builtin_schemes() -> list[str]:
     """Names of the schemes that hrlm carries."""

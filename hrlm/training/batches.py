@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -68,8 +68,28 @@ def augmented_item(
     return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points)
 
 
+def places_in_groups(sizes: Sequence[int], shares: Sequence[float], total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which group and which of its own draws each of `total` places in line is; groups are spread evenly by share.
+
+    Args:
+        sizes: samples of each group.
+        shares: of the places that a group gets; 0 for what the others leave, by size.
+    """
+    left = max(0.0, 1 - sum(shares))
+    rest = sum(n for n, s in zip(sizes, shares, strict=True) if not s)
+    each = [s or left * n / rest for n, s in zip(sizes, shares, strict=True)]
+    # the golden ratio's multiples fill the unit interval evenly
+    spread = np.modf(np.arange(total) * (np.sqrt(5) - 1) / 2)[0]
+    group = np.minimum(np.searchsorted(np.cumsum(each), spread, side="right"), len(sizes) - 1)
+    draw = np.zeros(total, int)
+    for g in range(len(sizes)):
+        draw[group == g] = np.arange((group == g).sum())
+    return group, draw
+
+
 def training_batches(
-    samples: list[Sample],
+    groups: Sequence[list[Sample]],
+    shares: Sequence[float],
     scheme: Scheme,
     model: ModelConfig,
     stage: Stage,
@@ -77,19 +97,27 @@ def training_batches(
     start: int,
     workers: int,
 ) -> Iterator[Batch]:
-    """The stage's batches from step `start` on. Everything drawn follows from `key` and the sample's place in line."""
-    count = len(samples)
+    """The stage's batches from step `start` on. Everything drawn follows from `key` and the sample's place in line.
 
-    def order(epoch: int) -> np.ndarray:
-        return np.random.default_rng([*key, 0, epoch]).permutation(count)
+    Args:
+        groups: the sources' samples, none empty.
+        shares: as of `places_in_groups`.
+    """
+    total = (stage.samples // stage.batch) * stage.batch
+    group_of, draw_of = places_in_groups([len(g) for g in groups], shares, total)
+    every = [s for g in groups for s in g]
+
+    def order(group: int, epoch: int) -> np.ndarray:
+        return np.random.default_rng([*key, 0, epoch, group]).permutation(len(groups[group]))
 
     def item(place: int) -> Batch:
-        epoch, offset = divmod(place, count)
+        group = int(group_of[place])
+        epoch, offset = divmod(int(draw_of[place]), len(groups[group]))
         rng = np.random.default_rng([*key, 1, place])
-        sample = samples[order(epoch)[offset]].reduced(stage.max_side)
-        return augmented_item(sample, scheme, model, samples, rng)
+        sample = groups[group][order(group, epoch)[offset]].reduced(stage.max_side)
+        return augmented_item(sample, scheme, model, every, rng)
 
-    places = iter(range(start * stage.batch, (stage.samples // stage.batch) * stage.batch))
+    places = iter(range(start * stage.batch, total))
     ahead: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(max(1, workers)) as pool:
         try:

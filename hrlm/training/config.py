@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,11 +24,20 @@ class Source:
         path: the folder; relative to the configuration file.
         validation_every: every so many-th photo by name validates instead of training; 0 for none.
         terms: what the photos' licence asks, carried into the weights.
+        share: of all faces shown, 0 to 1; 0 for what the others leave, by number of faces.
+        own_convention: the labels mean slightly different points than those that `start` was trained on: before
+            training, each label is moved by what is systematic in its distance from `start`'s predictions.
     """
 
     path: Path
     validation_every: int = 0
     terms: str = ""
+    share: float = 0.0
+    own_convention: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ConfigError(f"{self.path}: share must lie between 0 and 1, not {self.share}")
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.start not in FRESH and not self.start.endswith(".safetensors"):
             raise ConfigError(f"start is {self.start!r}: give imagenet, random or a .safetensors file")
+        if self.start in FRESH and any(s.own_convention for s in self.data):
+            raise ConfigError("own_convention compares labels with a trained model's: start from a .safetensors file")
+        shared = sum(s.share for s in self.data)
+        if shared > 1 + 1e-9 or (shared < 1 - 1e-9 and all(s.share for s in self.data) and self.data):
+            raise ConfigError(f"the sources' shares add up to {shared:g}: give 1 in all, or leave one source without")
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -130,7 +144,7 @@ def _build(data: Any, folder: Path) -> TrainConfig:
             raise ConfigError(f"lacks {key!r}: add it")
     data["out"] = folder / data["out"]
     sources = [_make(Source, d, "data") for d in data["data"]]
-    data["data"] = tuple(Source(folder / s.path, s.validation_every, s.terms) for s in sources)
+    data["data"] = tuple(replace(s, path=folder / s.path) for s in sources)
     data["stages"] = tuple(_make(Stage, {**d, "train": tuple(d.get("train", ()))}, "stages") for d in data["stages"])
     for key in ("scheme", "start"):
         value = str(data.get(key, ""))

@@ -9,9 +9,11 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,9 +30,10 @@ from hrlm.models.nets import LandmarkModel
 from hrlm.schemes import load_scheme
 from hrlm.training.batches import training_batches
 from hrlm.training.config import FRESH, Stage, TrainConfig
+from hrlm.training.conventions import fit_convention
 from hrlm.training.data import Sample, load_samples, split
 from hrlm.training.step import batch_losses
-from hrlm.training.validation import calibrate, validate
+from hrlm.training.validation import calibrate, predict, validate
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 Say = Callable[[str], None]
@@ -67,7 +70,7 @@ class Trainer:
         self.net.to(device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.out = config.out
-        self.training: list[Sample] = []
+        self.groups: list[list[Sample]] = []
         self.validation: list[Sample] = []
 
     def load_data(self) -> None:
@@ -83,10 +86,29 @@ class Trainer:
                 self.say(f"passed over: {problem}")
             if not samples:
                 raise DataError(f"{source.path}: none of its landmark files fits {self.net.scheme.name}")
+            if source.own_convention:
+                samples = self._translated(samples, source.path.name)
             training, validation = split(samples, source.validation_every)
-            self.training += training
+            self.groups.append(training)
             self.validation += validation
             self.say(f"{source.path.name}: {len(training)} faces to train on, {len(validation)} to validate on")
+
+    @property
+    def training(self) -> list[Sample]:
+        """Every source's faces to train on."""
+        return [sample for group in self.groups for sample in group]
+
+    def _translated(self, samples: list[Sample], name: str) -> list[Sample]:
+        """The samples with labels moved into the convention of the weights that training starts from."""
+        start = load_model(self.config.start, self.device)
+        convention = fit_convention(
+            predict(start.net, start.config, samples, self.device), [s.points for s in samples], self.net.scheme
+        )
+        size = np.linalg.norm(convention.offsets[0], axis=-1)
+        self.say(
+            f"{name}: labels moved by {100 * size.mean():.2f} % of the normaliser in the mean, to {start.info.name}'s"
+        )
+        return [replace(s, points=convention.apply(s.points)) for s in samples]
 
     def run(self) -> Path:
         """Train all stages, calibrate and write the weights; returns their path."""
@@ -139,7 +161,14 @@ class Trainer:
         saved = time.monotonic()
         average = math.nan
         batches = training_batches(
-            self.training, self.net.scheme, self.model, stage, (config.seed, number), start, config.workers
+            self.groups,
+            [s.share for s in config.data],
+            self.net.scheme,
+            self.model,
+            stage,
+            (config.seed, number),
+            start,
+            config.workers,
         )
         for step, batch in enumerate(batches, start):
             rate = learning_rate(step, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -29,9 +30,18 @@ def estimate(net: LandmarkModel, batch: Batch, device: torch.device) -> list[Est
     return [net.global_estimates(scores, face), net.regional_estimates(fine, crops)]
 
 
-def _batches(net: LandmarkModel, model: ModelConfig, samples: list[Sample]) -> list[Batch]:
+def _batches(net: LandmarkModel, model: ModelConfig, samples: list[Sample]) -> Iterator[Batch]:
     groups = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
-    return [collate([plain_item(s, net.scheme, model) for s in group]) for group in groups]
+    return (collate([plain_item(s, net.scheme, model) for s in group]) for group in groups)
+
+
+def predict(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> list[np.ndarray]:
+    """The full system's landmarks `(N, 2)` of every sample, in its pixels."""
+    found: list[np.ndarray] = []
+    for batch in _batches(net, model, samples):
+        levels = estimate(net, batch, device)
+        found += list(net.fuse(levels[:1], levels[1:], len(batch.points))[0].cpu().numpy())
+    return found
 
 
 def validate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> dict[str, float]:

@@ -96,7 +96,7 @@ def test_batches_do_not_depend_on_workers_or_where_they_start(tmp_path: Path) ->
     stage = Stage("s", ("global",), samples=12, batch=3)
 
     def batches(start: int, workers: int) -> list[np.ndarray]:
-        made = training_batches(samples, MARKS, MODEL, stage, (1, 0), start, workers)
+        made = training_batches([samples], [0.0], MARKS, MODEL, stage, (1, 0), start, workers)
         return [b.pixels.numpy() for b in made]
 
     whole = batches(0, 1)

@@ -1,0 +1,1 @@
+"""Rendered heads whose landmarks are known exactly: for proof, for tests and for training."""

@@ -1,0 +1,148 @@
+"""Many portraits in processes of their own: Blender holds one scene a process, and may take it down with it."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hrlm.errors import DependencyError
+from hrlm.synthetic.head import load_head
+
+# Blender keeps a little of every scene
+PORTRAITS_A_PROCESS = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """One portrait to render.
+
+    Args:
+        key: what its look is drawn from.
+        size: long side in pixels.
+        samples: a pixel.
+        most_yaw: degrees.
+    """
+
+    head_model: Path
+    path: Path
+    key: tuple[int, int]
+    size: int
+    samples: int
+    most_yaw: float
+
+
+def is_done(job: Job) -> bool:
+    """Whether the portrait is there, whole, at the job's size."""
+    try:
+        data = json.loads(job.path.with_name(job.path.stem + ".dense.json").read_bytes())
+        same = max(data["photo"]["width"], data["photo"]["height"]) == job.size
+        return same and job.path.exists() and job.path.with_suffix(".pts").exists()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def run(jobs: Sequence[Job], processes: int) -> list[Path]:
+    """Render what is not there yet; returns the portraits that failed, after naming them on standard error.
+
+    Raises:
+        DependencyError: Blender's module is not installed.
+        DataError: no usable head model.
+    """
+    todo = [job for job in jobs if not is_done(job)]
+    if not todo:
+        print(f"all {len(jobs)} portraits are there", file=sys.stderr)
+        return []
+    check_blender()
+    load_head(todo[0].head_model)
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    failed: list[Path] = []
+    with tqdm(total=len(jobs), initial=len(jobs) - len(todo), unit="portrait") as bar:
+        while todo:
+            todo, lost = _pool(todo, processes, threads, bar, failed)
+            # a crash takes down all that were in hand: what is not there is tried again one by one, once
+            for job in lost:
+                rest, dead = _pool([job], 1, threads, bar, failed)
+                if rest or dead:
+                    failed.append(job.path)
+                    tqdm.write(f"{job.path}: Blender stopped while rendering it", file=sys.stderr)
+                    bar.update()
+    return failed
+
+
+def _pool(
+    jobs: Sequence[Job], processes: int, threads: int, bar: tqdm, failed: list[Path]
+) -> tuple[list[Job], list[Job]]:
+    """Run jobs until done or until a process dies; returns those never begun and those lost with it."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, max_tasks_per_child=PORTRAITS_A_PROCESS) as pool:
+        futures = {pool.submit(render_one, job, threads): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                try:
+                    future.result()
+                except BrokenProcessPool:
+                    raise
+                except Exception as e:
+                    job = futures[future]
+                    failed.append(job.path)
+                    tqdm.write(f"{job.path}: {type(e).__name__}: {e}", file=sys.stderr)
+                bar.update()
+        except BrokenProcessPool:
+            left = [job for job in jobs if not is_done(job) and job.path not in failed]
+            return left[processes:], left[:processes]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [], []
+
+
+def render_one(job: Job, threads: int) -> None:
+    """Render and write one portrait; Blender's own talk goes nowhere."""
+    with _Quiet():
+        from hrlm.synthetic.look import draw_look
+        from hrlm.synthetic.portrait import save, take
+
+        head = load_head(job.head_model)
+        look = draw_look(job.key, len(head.identity), job.most_yaw)
+        save(take(head, look, job.size, job.samples, threads), look, job.path)
+
+
+class _Quiet:
+    """Standard output and error of the process, Blender's C code included, go to nowhere."""
+
+    def __enter__(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._kept = [os.dup(1), os.dup(2)]
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for where, kept in zip((1, 2), self._kept, strict=True):
+            os.dup2(kept, where)
+            os.close(kept)
+
+
+def check_blender() -> None:
+    """Make sure that Blender's module is there.
+
+    Raises:
+        DependencyError: it is not.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("bpy") is None:
+        raise DependencyError("rendering needs Blender as a Python module: pip install 'hrlm[synthetic]'")

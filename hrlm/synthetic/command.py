@@ -1,0 +1,65 @@
+"""The commands of `python -m hrlm.synthetic`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Rendered portraits whose landmarks are known exactly."
+)
+
+
+@app.command()
+def render(
+    head_model: Annotated[Path, typer.Option(help="Packed head model (.npz); see `pack`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the portraits and their truth.")],
+    count: Annotated[int, typer.Option(min=1, help="How many portraits.")] = 1,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first one.")] = 0,
+    size: Annotated[int, typer.Option(min=64, max=16384, help="Long side in pixels.")] = 1024,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and number give the same portrait.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, help="Samples a pixel: more is cleaner and slower.")] = 48,
+    most_yaw: Annotated[float, typer.Option(min=0, max=60, help="Largest turn of the head in degrees.")] = 60,
+    processes: Annotated[int, typer.Option(min=1, help="Portraits rendered at once.")] = 1,
+) -> None:
+    """Render portraits NAME.jpg with NAME.pts and NAME.dense.json. Run it again to go on where it stopped."""
+    from hrlm.errors import HrlmError
+    from hrlm.synthetic.batch import Job, run
+
+    jobs = [
+        Job(head_model, out / f"head-{seed}-{number:04d}.jpg", (seed, number), size, samples, most_yaw)
+        for number in range(first, first + count)
+    ]
+    try:
+        failed = run(jobs, processes)
+    except HrlmError as e:
+        typer.echo(f"hrlm.synthetic: {e}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run the same command to go on", err=True)
+        raise typer.Exit(130) from None
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def pack(
+    checkout: Annotated[Path, typer.Argument(help="A checkout of ICT-FaceKit (it holds FaceXModel/).")],
+    out: Annotated[Path, typer.Argument(help="The .npz to write.")],
+    modes: Annotated[int, typer.Option(min=1, max=100, help="Identity modes to keep.")] = 60,
+) -> None:
+    """Pack ICT-FaceKit light into one file."""
+    from hrlm.errors import HrlmError
+    from hrlm.synthetic.ict import pack_head
+
+    try:
+        pack_head(checkout, out, modes)
+    except HrlmError as e:
+        typer.echo(f"hrlm.synthetic: {e}", err=True)
+        raise typer.Exit(2) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

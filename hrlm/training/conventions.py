@@ -1,0 +1,78 @@
+"""Two labellers mean slightly different points: labels moved into the convention that a model has learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hrlm.schemes import Scheme
+
+# how many ways of varying of the faces' shape (pose, expression) an offset may depend on
+MODES = 6
+# faces' worth of pull towards no dependence
+RIDGE = 10.0
+# faces that the model is this far off on (of the normaliser's distance, in the mean) teach it nothing about labels
+LOST = 0.10
+
+
+@dataclass(frozen=True)
+class Convention:
+    """The offset of one labeller's landmarks from another's: an affine function of the face's shape.
+
+    Lengths are in units of the normaliser's distance, directions those of `Scheme.face_frame`.
+
+    Args:
+        shape: `(N, 2)` the mean shape.
+        modes: `(M, 2 N)` orthonormal ways of varying.
+        spread: `(M,)` their standard deviations.
+        offsets: `(1 + M, N, 2)` the mean offset, then what one standard deviation of each mode adds.
+    """
+
+    scheme: Scheme
+    shape: np.ndarray
+    modes: np.ndarray
+    spread: np.ndarray
+    offsets: np.ndarray
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        """One face's landmarks `(N, 2)` in the other convention, in the same pixels."""
+        frame = self.scheme.face_frame(points)
+        features = _features(_shape(points, self.scheme), self.shape, self.modes, self.spread)
+        moved: np.ndarray = points + np.tensordot(features, self.offsets, 1) @ np.linalg.inv(frame)
+        return moved
+
+
+def fit_convention(predicted: Sequence[np.ndarray], labelled: Sequence[np.ndarray], scheme: Scheme) -> Convention:
+    """The offset from labels to what a model that learnt another convention predicts on the same faces.
+
+    By ridge regression: what is systematic is convention, what is left is the model's error.
+
+    Args:
+        predicted, labelled: F arrays `(N, 2)`, in each face's own pixels.
+    """
+    shapes = np.stack([_shape(p, scheme) for p in labelled])
+    pairs = zip(predicted, labelled, strict=True)
+    residuals = np.stack([(p - t) @ scheme.face_frame(t) for p, t in pairs])
+    kept = np.linalg.norm(residuals, axis=-1).mean(-1) < LOST
+    if kept.any():
+        shapes, residuals = shapes[kept], residuals[kept]
+    mean = shapes.mean(0)
+    _, strength, modes = np.linalg.svd((shapes - mean).reshape(len(shapes), -1), full_matrices=False)
+    modes = modes[: min(MODES, len(shapes) - 1)]
+    spread = np.maximum(strength[: len(modes)] / np.sqrt(len(shapes)), 1e-6)
+    features = np.stack([_features(s, mean, modes, spread) for s in shapes])
+    penalty = np.diag([0.0] + [RIDGE] * len(modes))
+    flat = np.linalg.solve(features.T @ features + penalty, features.T @ residuals.reshape(len(shapes), -1))
+    return Convention(scheme, mean, modes, spread, flat.reshape(-1, *mean.shape))
+
+
+def _shape(points: np.ndarray, scheme: Scheme) -> np.ndarray:
+    shape: np.ndarray = (points - points[list(scheme.normaliser)].mean(0)) @ scheme.face_frame(points)
+    return shape
+
+
+def _features(shape: np.ndarray, mean: np.ndarray, modes: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    # an odd face must not be moved further than the faces that the offsets were fitted on
+    return np.concatenate([[1.0], np.clip(modes @ (shape - mean).ravel() / spread, -3, 3)])

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from hrlm.schemes import load_scheme
+from hrlm.synthetic import truth
+from hrlm.synthetic.camera import Camera, orbit
+from hrlm.synthetic.head import HeadModel
+from hrlm.synthetic.truth import Surface
+
+
+@pytest.fixture(scope="module")
+def surface(head: HeadModel) -> Surface:
+    """The neutral head without subdivision."""
+    inside = truth.front_of_face(head)
+    edges = np.array([(a, b) for a, others in head.neighbours.items() for b in others if a < b])
+    return Surface(head.neutral.astype(np.float64), edges[inside[edges].all(1)])
+
+
+def camera(yaw: float, pitch: float = 0, roll: float = 0) -> Camera:
+    return Camera(*orbit(np.array([0, 3.0, 3.0]), *np.radians([yaw, pitch, roll]), 120.0), 85.0, 1000, 1000)
+
+
+def test_the_front_of_the_face_ends_at_jaw_and_forehead(head: HeadModel) -> None:
+    inside = truth.front_of_face(head)
+    marks = head.landmarks
+    assert inside[marks[[27, 30, 33, 48, 51, 54, 57, 36, 45]]].all()
+    crown = int(head.neutral[:, 1].argmax())
+    neck = int(head.vertices_of("M_Face")[head.neutral[head.vertices_of("M_Face"), 1].argmin()])
+    assert not inside[[crown, neck]].any()
+    assert 0.2 < inside.sum() / len(head.vertices_of("M_Face")) < 0.8
+
+
+def test_a_frontal_jaw_is_its_edge(head: HeadModel, surface: Surface) -> None:
+    pixels, points = truth.jaw_outline(head, surface, camera(0))
+    edge = camera(0).project(surface.vertices[head.jaw_line])
+    ocular = np.linalg.norm(np.subtract(*camera(0).project(surface.vertices[head.landmarks[[36, 45]]])))
+    assert np.linalg.norm(pixels[::2] - edge, axis=1).max() < 0.02 * ocular
+    assert camera(0).project(points) == pytest.approx(pixels, abs=0.3)
+
+
+@pytest.mark.parametrize("yaw", [25.0, 45.0])
+def test_the_far_jaw_of_a_turned_head_is_its_outline(head: HeadModel, surface: Surface, yaw: float) -> None:
+    """Looking at the subject's left side, the right cheek hides the right jaw; its outline stands for it."""
+    view = camera(yaw)
+    pixels, _ = truth.jaw_outline(head, surface, view)
+    edge = view.project(surface.vertices[head.jaw_line])
+    # the far side's points moved outwards, to the left in the picture, the near side's stayed
+    assert (pixels[0:8:2, 0] < edge[:4, 0] - 3).all()
+    assert np.abs(pixels[26::2] - edge[13:]).max() < 2
+    # nothing of the front of the face lies further out at the same height
+    ends = view.project(surface.vertices[surface.edges])
+    for x, y in pixels[2:8]:
+        a, b = ends[:, 0], ends[:, 1]
+        across = (a[:, 1] < y) != (b[:, 1] < y)
+        t = (y - a[across, 1]) / (b[across, 1] - a[across, 1])
+        assert (a[across, 0] * (1 - t) + b[across, 0] * t).min() > x - 1.5
+
+
+def test_mirrored_views_give_mirrored_landmarks(head: HeadModel, surface: Surface) -> None:
+    left, _ = truth.landmarks(head, surface, camera(30))
+    right, _ = truth.landmarks(head, surface, camera(-30))
+    flipped = right[list(load_scheme("ibug68").mirror)] * [-1, 1] + [999, 0]
+    ocular = np.linalg.norm(left[36] - left[45])
+    assert np.linalg.norm(left - flipped, axis=1).max() < 0.03 * ocular
+
+
+def test_contours_run_through_the_landmarks(head: HeadModel, surface: Surface) -> None:
+    found = truth.contours(head, surface)
+    marks = surface.vertices[head.landmarks]
+    for name, (numbers, count) in {**truth.LIDS, **truth.LIPS, **truth.BROWS}.items():
+        line = found[name]
+        assert len(line) == count
+        assert line[[0, -1]] == pytest.approx(marks[[numbers[0], numbers[-1]]], abs=2e-3), name
+        steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+        for number in numbers:
+            # evenly spaced points pass a landmark at half a step at most
+            assert np.linalg.norm(line - marks[number], axis=1).min() < 0.6 * steps.max(), (name, number)
+        if name not in truth.BROWS:
+            assert steps.max() < 1.3 * steps.min(), name
+
+
+def test_twins_of_the_dense_truth_have_the_same_number(head: HeadModel, surface: Surface) -> None:
+    found = truth.contours(head, surface)
+    for name in ("lid_upper", "lid_lower", "brow"):
+        flipped = found[f"{name}_left"] * [-1, 1, 1]
+        assert np.linalg.norm(found[f"{name}_right"] - flipped, axis=1).max() < 0.05, name
+    for name in ("lip_upper_outer", "lip_lower_outer", "lip_upper_inner"):
+        assert np.linalg.norm(found[name] - found[name][::-1] * [-1, 1, 1], axis=1).max() < 0.05, name
+
+
+def test_hair_before_a_point_covers_it_and_hair_behind_does_not() -> None:
+    view = camera(0)
+    points = np.array([[0.0, 3, 9], [5.0, 3, 9]])
+    rows = np.linspace(-0.15, 0.15, 25)
+    curtain = np.array([[[x, 3 + y, 10.0] for y in np.linspace(-0.3, 0.3, 30)] for x in rows])
+    radius = np.full(curtain.shape[:2], 0.005)
+    front = truth.covered_by_strands(points, [curtain], [radius], view)
+    assert front[0] > 0.6
+    assert front[1] == 0
+    assert truth.covered_by_strands(points, [curtain - [0, 0, 5]], [radius], view).max() == 0

@@ -222,15 +222,16 @@ class Report:
         names = [n for n, s in self._rows[0].splits.items() if not math.isnan(s.across)]
         table = _table(
             "Across and along contours",
-            "Errors in % left after each landmark's mean offset is taken off (labellers' conventions differ): total, "
-            "then across and along the contours.",
-            *("face width", "system", *names),
+            "Errors in % left after each landmark's mean offset is taken off: labellers' conventions differ by such.",
+            *("face width", "system", "error", *names),
         )
         first = _systems(self._measurement.native)[0]
         for r in self._rows:
             label = "native" if r.width is None else f"{r.width} px"
-            cells = [" ".join(map(_percent, (s.total, s.across, s.along))) for s in (r.splits[n] for n in names)]
-            _add(table, label if r.system == first else "", r.system, *cells)
+            for part in ("total", "across", "along"):
+                begins = part == "total"
+                cells = [_percent(getattr(r.splits[n], part)) for n in names]
+                _add(table, label if begins and r.system == first else "", r.system if begins else "", part, *cells)
         return table
 
     def _speeds(self, speed: Speed) -> Table:

@@ -18,7 +18,7 @@ from hrlm.synthetic import effects, scene, truth
 from hrlm.synthetic.camera import Camera
 from hrlm.synthetic.dense import SCHEME, dense_lines
 from hrlm.synthetic.eyes import eye_attributes, turn_eyes
-from hrlm.synthetic.hair import HairLook, Strands, grow
+from hrlm.synthetic.hair import HairLook, Strands, grow, shade
 from hrlm.synthetic.hair_material import hair_material
 from hrlm.synthetic.head import HeadModel
 from hrlm.synthetic.look import HeadLook
@@ -88,10 +88,12 @@ def take(head: HeadModel, look: HeadLook, size: int, samples: int, threads: int 
 def _build(head: HeadModel, look: HeadLook, folder: Path, texels: int) -> tuple[scene.PosedHead, np.ndarray, list[Any]]:
     person = look.person
     vertices = turn_eyes(head, head.shape(person.identity, person.expression), person.expression)
-    maps = paint_skin(head, look.skin, strand_colour(look.hair), texels)
-    materials = head_materials(look.skin, look.eyes, maps, folder)
+    hair_colour = strand_colour(look.hair)
+    maps = paint_skin(head, look.skin, hair_colour, texels)
+    materials = head_materials(look.skin, look.eyes, maps, hair_colour, folder)
     posed = scene.add_head(head, vertices, materials)
-    scene.add_attributes(posed.object, eye_attributes(head, vertices))
+    rooted = np.maximum.reduce(list(shade(head, look.hair).values()))
+    scene.add_attributes(posed.object, {**eye_attributes(head, vertices), "rooted": rooted})
     strands = grow(head, vertices, look.hair)
     if look.worn.covers_scalp:
         strands = [_under_hat(s, vertices[head.landmarks[17:27], 1].max()) for s in strands]

@@ -58,6 +58,8 @@ def empty_scene(threads: int = 0) -> None:
     if threads:
         scene.render.threads = threads
     scene.render.use_persistent_data = False
+    # the studio's lights are metered for it
+    scene.view_settings.view_transform = "Standard"
     _use_gpu(scene)
 
 

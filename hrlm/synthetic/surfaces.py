@@ -15,16 +15,24 @@ import numpy as np
 
 from hrlm.synthetic.eyes import EyeLook
 from hrlm.synthetic.nodes import Shader
-from hrlm.synthetic.skin import HEIGHT_RANGE, PORE_TILE
+from hrlm.synthetic.skin import HEIGHT_RANGE, PORE_TILE, Colour
 from hrlm.synthetic.skin_look import SkinLook, to_linear
 
 CORNEA = 1.376
+# how much of the hair's colour the skin takes where it is rooted thickest
+ROOTS = 0.75
 
 
-def head_materials(skin: SkinLook, eyes: EyeLook, maps: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
+def head_materials(
+    skin: SkinLook, eyes: EyeLook, maps: Mapping[str, np.ndarray], hair_colour: Colour, folder: Path
+) -> dict[str, Any]:
     """A Blender material for every material name of the head model except the lashes.
 
+    They read the vertex attributes `rest`, those of `eyes.eye_attributes` and `rooted`: how thickly hair is rooted, 0
+    to 1.
+
     Args:
+        hair_colour: sRGB, shines through where hair is rooted.
         maps: of `skin.paint_skin`.
         folder: takes the maps as picture files, which Blender reads when it renders.
     """
@@ -33,8 +41,8 @@ def head_materials(skin: SkinLook, eyes: EyeLook, maps: Mapping[str, np.ndarray]
         files[name] = str(folder / f"skin_{name}.png")
         cv2.imwrite(files[name], pixels[..., ::-1] if pixels.ndim == 3 else pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     found = {
-        "M_Face": _skin("M_Face", skin, files, mapped=True),
-        "M_BackHead": _skin("M_BackHead", skin, files, mapped=False),
+        "M_Face": _skin("M_Face", skin, files, hair_colour, mapped=True),
+        "M_BackHead": _skin("M_BackHead", skin, files, hair_colour, mapped=False),
         "M_Teeth": _teeth(eyes.seed),
         "M_GumsTongue": _gums(),
         "M_EyeBlend": _unseen("M_EyeBlend"),
@@ -52,7 +60,7 @@ def _linear(colour: tuple[float, float, float]) -> tuple[float, float, float]:
     return r, g, b
 
 
-def _skin(name: str, look: SkinLook, files: dict[str, str], mapped: bool) -> Any:
+def _skin(name: str, look: SkinLook, files: dict[str, str], hair_colour: Colour, mapped: bool) -> Any:
     s = Shader(name)
     shift = tuple(np.random.default_rng(look.seed).uniform(-50, 50, 3).tolist())
     rest = s.node("ShaderNodeVectorMath", {0: s.attribute("rest").outputs["Vector"], 1: shift}).outputs[0]
@@ -68,6 +76,8 @@ def _skin(name: str, look: SkinLook, files: dict[str, str], mapped: bool) -> Any
         height = s.math("MULTIPLY", s.math("SUBTRACT", s.image(files["height"], False, True), 0.5), HEIGHT_RANGE)
     else:
         colour = s.mix(_inside(s), colour, (0.26, 0.06, 0.055))
+    rooted = s.math("MULTIPLY", s.attribute("rooted").outputs["Fac"], ROOTS)
+    colour = s.mix(rooted, colour, s.mix(1.0, colour, _linear(hair_colour), "MULTIPLY"))
     # blotches: large yellowish and reddish ones, small darker ones
     warm = s.ramp(s.noise(rest, 0.7, 2), 0.3, 0.7)
     light = float(np.mean(look.tone))

@@ -65,7 +65,9 @@ def test_marks_on_the_skin_are_where_the_truth_says(head: HeadModel, tmp_path: P
     posed = scene.add_head(head, person, {"M_Face": plain})
     view = Camera(*orbit(np.array([0, 2.5, 4]), *np.radians([8.0, -4, 6]), 110.0), 200.0, size, round(0.8 * size))
     points, points_3d = truth.landmarks(head, posed.surface, view)
-    posed.object.data.materials[0] = glowing_marks(to_blender(points_3d[list(SMOOTH)]), RADIUS * 110 / view.focal_pixels)
+    posed.object.data.materials[0] = glowing_marks(
+        to_blender(points_3d[list(SMOOTH)]), RADIUS * 110 / view.focal_pixels
+    )
     scene.add_camera(view)
     settings = bpy.context.scene
     settings.cycles.use_denoising = settings.cycles.use_adaptive_sampling = False

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_chains_run_along_edges_through_the_stops(head: HeadModel) -> None:
     assert path[0] == stops[0]
     assert path[-1] == stops[-1]
     assert [v for v in path if v in stops] == stops
-    assert all(b in head.neighbours[a] for a, b in zip(path[:-1], path[1:], strict=True))
+    assert all(b in head.neighbours[a] for a, b in pairwise(path))
 
 
 def test_texture_coordinates_lead_back_to_their_vertices(head: HeadModel) -> None:

@@ -30,6 +30,7 @@ class Job:
         size: long side in pixels.
         samples: a pixel.
         most_yaw: degrees.
+        maps: also write depth, normals and regions.
     """
 
     head_model: Path
@@ -38,6 +39,7 @@ class Job:
     size: int
     samples: int
     most_yaw: float
+    maps: bool = False
 
 
 def is_done(job: Job) -> bool:
@@ -45,7 +47,8 @@ def is_done(job: Job) -> bool:
     try:
         data = json.loads(job.path.with_name(job.path.stem + ".dense.json").read_bytes())
         same = max(data["photo"]["width"], data["photo"]["height"]) == job.size
-        return same and job.path.exists() and job.path.with_suffix(".pts").exists()
+        parts = [".jpg", ".pts"] + [f".{n}.png" for n in ("depth", "normal", "region") if job.maps]
+        return same and all(job.path.with_name(job.path.stem + part).exists() for part in parts)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -113,7 +116,7 @@ def render_one(job: Job, threads: int) -> None:
 
         head = load_head(job.head_model)
         look = draw_look(job.key, len(head.identity), job.most_yaw)
-        save(take(head, look, job.size, job.samples, threads), look, job.path)
+        save(take(head, look, job.size, job.samples, threads, job.maps), look, job.path)
 
 
 class _Quiet:

@@ -22,6 +22,7 @@ def render(
     seed: Annotated[int, typer.Option(min=0, help="The same seed and number give the same portrait.")] = 0,
     samples: Annotated[int, typer.Option(min=1, help="Samples a pixel: more is cleaner and slower.")] = 48,
     most_yaw: Annotated[float, typer.Option(min=0, max=60, help="Largest turn of the head in degrees.")] = 60,
+    maps: Annotated[bool, typer.Option("--maps", help="Also NAME.depth.png, .normal.png and .region.png.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="Portraits rendered at once.")] = 1,
 ) -> None:
     """Render portraits NAME.jpg with NAME.pts and NAME.dense.json. Run it again to go on where it stopped."""
@@ -29,7 +30,7 @@ def render(
     from hrlm.synthetic.batch import Job, run
 
     jobs = [
-        Job(head_model, out / f"head-{seed}-{number:04d}.jpg", (seed, number), size, samples, most_yaw)
+        Job(head_model, out / f"head-{seed}-{number:04d}.jpg", (seed, number), size, samples, most_yaw, maps)
         for number in range(first, first + count)
     ]
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,4 +69,6 @@ def draw_look(key: tuple[int, ...], modes: int, most_yaw: float = 60) -> HeadLoo
     skin = draw_skin(next(streams), person.age)
     eyes = draw_eyes(next(streams), float(np.mean(skin.tone)))
     hair = draw_hair(next(streams), person.age, darkness(skin.tone))
+    if hair.beard != "none":
+        skin = replace(skin, lipstick=0.0, shadow=0.0, liner=0.0)
     return HeadLook(key, person, shot, skin, eyes, hair, draw_worn(next(streams)), draw_studio(next(streams)))

@@ -22,6 +22,7 @@ from hrlm.synthetic.hair import HairLook, Strands, grow, shade
 from hrlm.synthetic.hair_material import hair_material
 from hrlm.synthetic.head import HeadModel
 from hrlm.synthetic.look import HeadLook
+from hrlm.synthetic.maps import save_maps, take_maps
 from hrlm.synthetic.skin import paint_skin
 from hrlm.synthetic.studio_scene import add_studio
 from hrlm.synthetic.surfaces import head_materials
@@ -32,6 +33,8 @@ FORMAT = "hrlm.synthetic/1"
 EUMELANIN, PHEOMELANIN = np.array([0.506, 0.841, 1.653]), np.array([0.343, 0.733, 1.924])
 # pictures larger than this get skin maps of twice the side
 FINE_PICTURE = 2048
+# sRGB of hair without pigment, in the mass
+GREY = 0.7
 # centimetres from the brows to where a hat hides roots
 HAT_ABOVE_BROWS = 2.0
 # a point that strands cover by this share is hidden
@@ -48,6 +51,7 @@ class Portrait:
         hidden: what hides each of the 68 from the camera: `""` nothing, `self`, `worn` or `hair`.
         dense: polylines and single points `(K, 2)` in photo pixels by name, in the dense scheme's order.
         camera: what took it.
+        maps: depth, normals and regions where they were asked for; see `maps.take_maps`.
     """
 
     pixels: np.ndarray
@@ -55,9 +59,12 @@ class Portrait:
     hidden: tuple[str, ...]
     dense: dict[str, np.ndarray]
     camera: Camera
+    maps: dict[str, np.ndarray] | None = None
 
 
-def take(head: HeadModel, look: HeadLook, size: int, samples: int, threads: int = 0) -> Portrait:
+def take(
+    head: HeadModel, look: HeadLook, size: int, samples: int, threads: int = 0, with_maps: bool = False
+) -> Portrait:
     """Render one portrait.
 
     Args:
@@ -78,11 +85,12 @@ def take(head: HeadModel, look: HeadLook, size: int, samples: int, threads: int 
         pixels = _shoot(folder / "picture.png", samples)
         points, points_3d = truth.landmarks(head, posed.surface, camera)
         hidden = scene.hidden_by(points_3d, camera, posed)
+        dense = dense_lines(head, posed.surface, vertices, look.eyes, camera)
+        maps = take_maps(camera, dense, folder) if with_maps else None
     loose = [s for s in strands if s.kind == "scalp"]
     covered = truth.covered_by_strands(points_3d, [s.points for s in loose], [s.radius for s in loose], camera)
     hidden = [h or ("hair" if c > COVERED else "") for h, c in zip(hidden, covered, strict=True)]
-    dense = dense_lines(head, posed.surface, vertices, look.eyes, camera)
-    return Portrait(_finish(pixels, look), points, tuple(hidden), dense, camera)
+    return Portrait(_finish(pixels, look), points, tuple(hidden), dense, camera, maps)
 
 
 def _build(head: HeadModel, look: HeadLook, folder: Path, texels: int) -> tuple[scene.PosedHead, np.ndarray, list[Any]]:
@@ -111,10 +119,11 @@ def _under_hat(strands: Strands, brows: float) -> Strands:
 
 
 def strand_colour(look: HairLook) -> tuple[float, float, float]:
-    """About the sRGB colour of hair with a look's melanin: absorption by eumelanin and pheomelanin over one strand."""
+    """About the sRGB colour of a look's hair: absorption by its eumelanin and pheomelanin over one strand, and grey."""
     amount = -np.log(max(1 - look.melanin, 1e-4))
     dark, red = (1 - look.redness) * amount, look.redness * amount
-    r, g, b = np.exp(-dark * EUMELANIN - red * PHEOMELANIN) ** (1 / 2.2)
+    own = np.exp(-dark * EUMELANIN - red * PHEOMELANIN) ** (1 / 2.2)
+    r, g, b = own * (1 - look.grey) + GREY * look.grey
     return float(r), float(g), float(b)
 
 
@@ -132,13 +141,15 @@ def _finish(pixels: np.ndarray, look: HeadLook) -> np.ndarray:
 
 
 def save(portrait: Portrait, look: HeadLook, path: Path) -> None:
-    """Write `path` (a JPEG), `.pts` and, last, `.dense.json` beside it.
+    """Write `path` (a JPEG), `.pts`, maps if there are and, last, `.dense.json` beside it.
 
     Raises:
         WriteError: the folder or a file cannot be written.
     """
     write_whole(path, effects.jpeg(portrait.pixels, look.shot.quality))
     pts.write(path.with_suffix(".pts"), portrait.points)
+    if portrait.maps is not None:
+        save_maps(portrait.maps, path)
     height, width = portrait.pixels.shape[:2]
     camera = portrait.camera
     data = {

@@ -125,3 +125,32 @@ def test_a_second_run_finds_all_done(portraits: Path, head_file: Path, capsys: p
     assert (portraits / "a.jpg").stat().st_mtime_ns == stamp
     assert "all 1 portraits are there" in capsys.readouterr().err
     assert io.BytesIO((portraits / "a.jpg").read_bytes()).read(2) == b"\xff\xd8"
+
+
+def test_maps_agree_with_the_truth(head: HeadModel, head_file: Path, tmp_path: Path) -> None:
+    """Depth and regions where the truth puts nose, pupils, teeth-side lips and the picture's corner."""
+    from hrlm.synthetic.look import draw_look
+    from hrlm.synthetic.maps import DEPTH_UNIT, REGIONS
+
+    path = tmp_path / "m.jpg"
+    job = Job(head_file, path, (5, 1), 256, 1, 20, maps=True)
+    assert run([job], 1) == []
+    assert is_done(job)
+    depth = cv2.imread(str(tmp_path / "m.depth.png"), cv2.IMREAD_UNCHANGED)
+    region = cv2.imread(str(tmp_path / "m.region.png"), cv2.IMREAD_UNCHANGED)
+    normal = cv2.imread(str(tmp_path / "m.normal.png"))[..., ::-1].astype(float) / 127.5 - 1
+    look = draw_look((5, 1), len(head.identity), 20)
+    view = look.camera(256)
+    points = pts.read(tmp_path / "m.pts")
+    x, y = points[30].round().astype(int)
+    nose = head.shape(look.person.identity, look.person.expression)[head.landmarks[30]]
+    assert REGIONS[region[y, x]] == "skin"
+    assert depth[y, x] * DEPTH_UNIT == pytest.approx(view.depth(nose), abs=0.3)
+    assert np.linalg.norm(normal[y, x]) == pytest.approx(1, abs=0.05)
+    assert normal[y, x, 2] > 0.5
+    lower_lip = ((points[57] + points[66]) / 2).round().astype(int)
+    assert REGIONS[region[lower_lip[1], lower_lip[0]]] in ("lips", "beard")
+    assert REGIONS[region[0, 0]] == "background"
+    assert depth[0, 0] == 0
+    shown = {REGIONS[i] for i in np.unique(region)}
+    assert {"skin", "lips", "iris", "sclera", "brow", "clothes and worn"} <= shown

@@ -86,7 +86,9 @@ def _pool(
 ) -> tuple[list[Job], list[Job]]:
     """Run jobs until done or until a process dies; returns those never begun and those lost with it."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, max_tasks_per_child=PORTRAITS_A_PROCESS) as pool:
+    with ProcessPoolExecutor(
+        processes, context, _without_blenders_own, max_tasks_per_child=PORTRAITS_A_PROCESS
+    ) as pool:
         futures = {pool.submit(render_one, job, threads): job for job in jobs}
         try:
             for future in as_completed(futures):
@@ -106,6 +108,12 @@ def _pool(
             pool.shutdown(cancel_futures=True)
             raise
     return [], []
+
+
+def _without_blenders_own() -> None:
+    """A process started by one that has imported bpy would find Blender's scripts before the module itself."""
+    folder = f"{os.sep}bpy{os.sep}"
+    sys.path[:] = [p for p in sys.path if folder not in p]
 
 
 def render_one(job: Job, threads: int) -> None:

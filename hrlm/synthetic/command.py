@@ -18,6 +18,9 @@ def render(
     out: Annotated[Path, typer.Option(help="Folder for the portraits and their truth.")],
     count: Annotated[int, typer.Option(min=1, help="How many portraits.")] = 1,
     first: Annotated[int, typer.Option(min=0, help="Number of the first one.")] = 0,
+    numbers: Annotated[
+        str | None, typer.Option(metavar="3,7,12", help="Just these numbers, instead of --first and --count.")
+    ] = None,
     size: Annotated[int, typer.Option(min=64, max=16384, help="Long side in pixels.")] = 1024,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and number give the same portrait.")] = 0,
     samples: Annotated[int, typer.Option(min=1, help="Samples a pixel: more is cleaner and slower.")] = 48,
@@ -29,9 +32,13 @@ def render(
     from hrlm.errors import HrlmError
     from hrlm.synthetic.batch import Job, run
 
+    try:
+        chosen = [int(n) for n in numbers.split(",")] if numbers else range(first, first + count)
+    except ValueError:
+        raise typer.BadParameter(f"{numbers!r} is no list of whole numbers", param_hint="--numbers") from None
     jobs = [
         Job(head_model, out / f"head-{seed}-{number:04d}.jpg", (seed, number), size, samples, most_yaw, maps)
-        for number in range(first, first + count)
+        for number in chosen
     ]
     try:
         failed = run(jobs, processes)

@@ -19,6 +19,8 @@ bpy = pytest.importorskip("bpy", reason="Blender's module (hrlm[synthetic]) is n
 SMOOTH = (18, 19, 24, 25, 28, 29, 30)
 # of the discs in pixels
 RADIUS = 2.0
+# a look whose picture is square, so that sizes have one ratio
+SQUARE = (5, 0)
 
 
 def glowing_marks(places: np.ndarray, radius: float) -> "bpy.types.Material":
@@ -93,9 +95,9 @@ def centre(seen: np.ndarray, near: np.ndarray) -> np.ndarray:
 def portraits(head_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("portraits")
     jobs = [
-        Job(head_file, folder / "a.jpg", (5, 1), 256, 8, 20),
-        Job(head_file, folder / "b.jpg", (5, 1), 256, 8, 20),
-        Job(head_file, folder / "large.jpg", (5, 1), 512, 8, 20),
+        Job(head_file, folder / "a.jpg", SQUARE, 256, 8, 20),
+        Job(head_file, folder / "b.jpg", SQUARE, 256, 8, 20),
+        Job(head_file, folder / "large.jpg", SQUARE, 512, 8, 20),
     ]
     assert run(jobs, 1) == []
     assert all(is_done(job) for job in jobs)
@@ -111,6 +113,7 @@ def test_the_same_seed_gives_the_same_picture_and_truth(portraits: Path) -> None
 def test_sizes_agree(portraits: Path) -> None:
     """The truth scales about the picture's corner, pixel centres considered, and so does the picture."""
     small, large = pts.read(portraits / "a.pts"), pts.read(portraits / "large.pts")
+    assert np.abs(small - large / 2).max() < 0.5
     picture, twice = (Image.open(portraits / f"{n}.jpg").convert("L") for n in ("a", "large"))
     scale = np.array(twice.size) / np.array(picture.size)
     assert (small + 0.5) * scale - 0.5 == pytest.approx(large, abs=0.02)
@@ -121,7 +124,7 @@ def test_sizes_agree(portraits: Path) -> None:
 
 def test_a_second_run_finds_all_done(portraits: Path, head_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stamp = (portraits / "a.jpg").stat().st_mtime_ns
-    assert run([Job(head_file, portraits / "a.jpg", (5, 1), 256, 8, 20)], 1) == []
+    assert run([Job(head_file, portraits / "a.jpg", SQUARE, 256, 8, 20)], 1) == []
     assert (portraits / "a.jpg").stat().st_mtime_ns == stamp
     assert "all 1 portraits are there" in capsys.readouterr().err
     assert io.BytesIO((portraits / "a.jpg").read_bytes()).read(2) == b"\xff\xd8"
@@ -133,13 +136,13 @@ def test_maps_agree_with_the_truth(head: HeadModel, head_file: Path, tmp_path: P
     from hrlm.synthetic.maps import DEPTH_UNIT, REGIONS
 
     path = tmp_path / "m.jpg"
-    job = Job(head_file, path, (5, 1), 256, 1, 20, maps=True)
+    job = Job(head_file, path, SQUARE, 256, 1, 20, maps=True)
     assert run([job], 1) == []
     assert is_done(job)
     depth = cv2.imread(str(tmp_path / "m.depth.png"), cv2.IMREAD_UNCHANGED)
     region = cv2.imread(str(tmp_path / "m.region.png"), cv2.IMREAD_UNCHANGED)
     normal = cv2.imread(str(tmp_path / "m.normal.png"))[..., ::-1].astype(float) / 127.5 - 1
-    look = draw_look((5, 1), len(head.identity), 20)
+    look = draw_look(SQUARE, len(head.identity), 20)
     view = look.camera(256)
     points = pts.read(tmp_path / "m.pts")
     x, y = points[30].round().astype(int)

@@ -14,7 +14,7 @@ from hrlm.synthetic.blender import add_mesh, add_strands, to_blender
 from hrlm.synthetic.camera import SENSOR, Camera
 from hrlm.synthetic.hair import Strands
 from hrlm.synthetic.head import HeadModel
-from hrlm.synthetic.truth import Surface, front_of_face
+from hrlm.synthetic.truth import Surface, front_of_face, front_segments
 
 SUBDIVISIONS = 2
 # cards and shells that strands replace
@@ -113,8 +113,8 @@ def _surface(made: Any, count: int) -> Surface:
     mesh.edges.foreach_get("vertices", flat)
     front = np.empty(len(mesh.vertices), np.float32)
     mesh.attributes["front"].data.foreach_get("value", front)
-    edges = flat.reshape(-1, 2)
-    return Surface(np.stack([x, z, -y], 1), edges[(front[edges] > 0.999).all(1)])
+    shown = np.stack([x, z, -y], 1)
+    return Surface(shown, front_segments(shown, flat.reshape(-1, 2), front))
 
 
 def add_attributes(made: Any, attributes: dict[str, np.ndarray]) -> None:

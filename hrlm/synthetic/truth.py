@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from hrlm.synthetic.camera import Camera
-from hrlm.synthetic.head import HeadModel
+from hrlm.synthetic.head import HeadModel, vertex_normals
 
 JAW = 17
 # the dense jaw has a point between any two of the 68
 DENSE_JAW = 2 * JAW - 1
+# of vertices that are nowhere near the front of the face
+OUTSIDE = -1e6
+# how far the front of the face reaches beyond the jaw's line below the chin, and to its sides, centimetres
+UNDER_CHIN, BESIDE_CHIN = 1.5, 5.0
 # points of the jaw's edge between two of those
 FINER = 4
 # lids and inner lips run along the mesh between landmarks, brows through them; points of the dense truth on each.
@@ -41,15 +45,19 @@ class Surface:
 
     Args:
         vertices: `(E, 3)`; the first V are those of the head model.
-        edges: `(M, 2)` edges of the front of the face, out to the jaw line; see `front_of_face`.
+        segments: `(M, 2, 3)` edges of the front of the face; see `front_of_face` and `front_segments`.
     """
 
     vertices: np.ndarray
-    edges: np.ndarray
+    segments: np.ndarray
 
 
 def front_of_face(head: HeadModel) -> np.ndarray:
-    """Which vertices `(V,)` bool lie on the face in front of the jaw line and below the forehead."""
+    """How far inside the front of the face each vertex lies, `(V,)`: positive inside, 0 on its edge.
+
+    The front reaches from below the forehead to the line of the jaw and, below the chin, on to where the neutral face's
+    skin turns away from a camera in front: there is the outline that people annotate.
+    """
     uv = head.vertex_uv
     line = jaw_line_uv(head, 8 * DENSE_JAW)
     top = uv[head.landmarks[17:27], 1].max() + 0.02
@@ -63,7 +71,40 @@ def front_of_face(head: HeadModel) -> np.ndarray:
     inside = (spans & (x > uv[:, :1])).sum(1) % 2 == 1
     skin = np.zeros(len(uv), bool)
     skin[head.vertices_of("M_Face")] = True
-    return inside & skin
+    front = np.where(inside & skin, 1.0, OUTSIDE)
+    neutral = head.neutral.astype(np.float64)
+    facing = vertex_normals(neutral, head.faces)[:, 2]
+    # the neck faces the camera too, and beside the chin nothing parts it from the jaw
+    jaw = neutral[head.chain(head.jaw_line.tolist())]
+    away = np.array([np.linalg.norm(jaw - v, axis=1).min() for v in neutral])
+    facing = np.minimum(facing, np.minimum(1 - away / UNDER_CHIN, (BESIDE_CHIN - np.abs(neutral[:, 0])) / BESIDE_CHIN))
+    below = skin & (neutral[:, 1] < neutral[head.landmarks[57], 1])
+    todo = np.flatnonzero(front > 0).tolist()
+    while todo:
+        for beside in head.neighbours[todo.pop()]:
+            if front[beside] == OUTSIDE and below[beside]:
+                front[beside] = facing[beside]
+                if facing[beside] > 0:
+                    todo.append(beside)
+    return front
+
+
+def front_segments(vertices: np.ndarray, edges: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """Edges `(M, 2, 3)` of a mesh on the front of the face, cut off where `front` is 0.
+
+    Args:
+        vertices: `(E, 3)`.
+        edges: `(L, 2)`.
+        front: `(E,)` of `front_of_face`, carried along through the subdivision.
+    """
+    value = front[edges]
+    kept = (value > 0).any(1)
+    ends, value = vertices[edges[kept]], value[kept]
+    for here, there in ((0, 1), (1, 0)):
+        cut = value[:, here] <= 0
+        share = value[cut, there] / (value[cut, there] - value[cut, here])
+        ends[cut, here] = ends[cut, there] + share[:, None] * (ends[cut, here] - ends[cut, there])
+    return ends
 
 
 def jaw_line_uv(head: HeadModel, count: int) -> np.ndarray:
@@ -74,8 +115,8 @@ def jaw_line_uv(head: HeadModel, count: int) -> np.ndarray:
 def jaw_outline(head: HeadModel, surface: Surface, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """The jaw as a picture shows it, where people annotate it.
 
-    On the near side of a turned head that is the jaw's edge, on the far side the cheek's silhouette at the same height:
-    the outermost point of the front of the face along a line from its middle.
+    On the near side of a turned head that is the jaw's edge, on the far side the cheek's silhouette at the same height,
+    below the chin's: the outermost point of the front of the face along a line from its middle.
 
     Returns:
         photo pixels `(33, 2)` and points `(33, 3)` in the head frame; every second one is of the 68.
@@ -94,7 +135,7 @@ def jaw_outline(head: HeadModel, surface: Surface, camera: Camera) -> tuple[np.n
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     # a little beyond its ends, or the lines through those would miss it
     edge = np.concatenate([2 * edge[:1] - edge[1:2], edge, 2 * edge[-1:] - edge[-2:-1]])
-    ends_3d = np.concatenate([surface.vertices[surface.edges], np.stack([edge[:-1], edge[1:]], 1)])
+    ends_3d = np.concatenate([surface.segments, np.stack([edge[:-1], edge[1:]], 1)])
     a, b = camera.project(ends_3d[:, 0]), camera.project(ends_3d[:, 1])
     pixels, points = np.empty((DENSE_JAW, 2)), np.empty((DENSE_JAW, 3))
     for i in range(DENSE_JAW):

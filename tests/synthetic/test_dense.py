@@ -12,10 +12,9 @@ from hrlm.synthetic.truth import Surface
 
 @pytest.fixture(scope="module")
 def lines(head: HeadModel) -> dict[str, np.ndarray]:
-    inside = truth.front_of_face(head)
     edges = np.array([(a, b) for a, others in head.neighbours.items() for b in others if a < b])
     vertices = head.neutral.astype(np.float64)
-    surface = Surface(vertices, edges[inside[edges].all(1)])
+    surface = Surface(vertices, truth.front_segments(vertices, edges, truth.front_of_face(head)))
     camera = Camera(*orbit(np.array([0, 3.0, 3]), 0, 0, 0, 120.0), 85.0, 1000, 1000)
     return dense_lines(head, surface, vertices, draw_eyes(np.random.default_rng(0)), camera)
 

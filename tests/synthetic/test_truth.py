@@ -11,9 +11,9 @@ from hrlm.synthetic.truth import Surface
 @pytest.fixture(scope="module")
 def surface(head: HeadModel) -> Surface:
     """The neutral head without subdivision."""
-    inside = truth.front_of_face(head)
     edges = np.array([(a, b) for a, others in head.neighbours.items() for b in others if a < b])
-    return Surface(head.neutral.astype(np.float64), edges[inside[edges].all(1)])
+    vertices = head.neutral.astype(np.float64)
+    return Surface(vertices, truth.front_segments(vertices, edges, truth.front_of_face(head)))
 
 
 def camera(yaw: float, pitch: float = 0, roll: float = 0) -> Camera:
@@ -21,7 +21,7 @@ def camera(yaw: float, pitch: float = 0, roll: float = 0) -> Camera:
 
 
 def test_the_front_of_the_face_ends_at_jaw_and_forehead(head: HeadModel) -> None:
-    inside = truth.front_of_face(head)
+    inside = truth.front_of_face(head) > 0
     marks = head.landmarks
     assert inside[marks[[27, 30, 33, 48, 51, 54, 57, 36, 45]]].all()
     crown = int(head.neutral[:, 1].argmax())
@@ -30,12 +30,26 @@ def test_the_front_of_the_face_ends_at_jaw_and_forehead(head: HeadModel) -> None
     assert 0.2 < inside.sum() / len(head.vertices_of("M_Face")) < 0.8
 
 
-def test_a_frontal_jaw_is_its_edge(head: HeadModel, surface: Surface) -> None:
+def test_a_frontal_jaw_is_its_edge_and_the_chins_outline(head: HeadModel, surface: Surface) -> None:
     pixels, points = truth.jaw_outline(head, surface, camera(0))
     edge = camera(0).project(surface.vertices[head.jaw_line])
     ocular = np.linalg.norm(np.subtract(*camera(0).project(surface.vertices[head.landmarks[[36, 45]]])))
-    assert np.linalg.norm(pixels[::2] - edge, axis=1).max() < 0.02 * ocular
+    moved = (pixels[::2] - edge) / ocular
+    assert np.linalg.norm(moved[[0, 1, 2, 3, 4, 12, 13, 14, 15, 16]], axis=1).max() < 0.02
+    # the chin's skin bends on below the jaw's line before it turns away
+    assert (moved[6:11, 1] > 0.01).all()
+    assert moved[:, 1].max() < 0.08
     assert camera(0).project(points) == pytest.approx(pixels, abs=0.3)
+
+
+def test_from_above_the_chin_hides_what_is_below_it(head: HeadModel, surface: Surface) -> None:
+    """The steeper a camera looks down, the less of the skin below the jaw's line it sees."""
+    below = []
+    for pitch in (0.0, 15.0, 35.0):
+        view = camera(0, pitch)
+        pixels, _ = truth.jaw_outline(head, surface, view)
+        below.append(pixels[16, 1] - view.project(surface.vertices[head.jaw_line[8]])[1])
+    assert below[0] > below[1] > below[2] >= -0.01
 
 
 @pytest.mark.parametrize("yaw", [25.0, 45.0])
@@ -48,7 +62,7 @@ def test_the_far_jaw_of_a_turned_head_is_its_outline(head: HeadModel, surface: S
     assert (pixels[0:8:2, 0] < edge[:4, 0] - 3).all()
     assert np.abs(pixels[26::2] - edge[13:]).max() < 2
     # nothing of the front of the face lies further out at the same height
-    ends = view.project(surface.vertices[surface.edges])
+    ends = view.project(surface.segments)
     for x, y in pixels[2:8]:
         a, b = ends[:, 0], ends[:, 1]
         across = (a[:, 1] < y) != (b[:, 1] < y)

@@ -40,6 +40,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (GOOD.replace("train: [global]", "train: [globl]"), "train must list"),
         (GOOD.replace("samples: 10", "samples: 0"), "must be positive"),
         (GOOD + "start: somewhere\n", "start is 'somewhere'"),
+        (GOOD.replace("validation_every: 5", "share: 1.5"), "share must lie between 0 and 1"),
+        (GOOD.replace("validation_every: 5", "share: 0.4"), "shares add up to 0.4"),
+        (GOOD.replace("validation_every: 5", "own_convention: true"), "start from a .safetensors file"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -8,7 +8,7 @@ from hrlm.errors import DataError
 from hrlm.models.build import ModelConfig
 from hrlm.schemes import parse_scheme
 from hrlm.training.augment import augment_photo
-from hrlm.training.batches import augmented_item, training_batches
+from hrlm.training.batches import augmented_item, places_in_groups, training_batches
 from hrlm.training.config import Stage
 from hrlm.training.data import load_samples, split
 
@@ -105,3 +105,19 @@ def test_batches_do_not_depend_on_workers_or_where_they_start(tmp_path: Path) ->
         assert np.array_equal(a, b)
     for a, b in zip(whole[2:], batches(2, 2), strict=True):
         assert np.array_equal(a, b)
+
+
+def test_places_follow_the_shares_everywhere_in_line() -> None:
+    group, draw_of = places_in_groups([300, 100, 50], [0.0, 0.0, 0.4], 1000)
+    # what the third leaves goes to the others by their size
+    assert np.bincount(group) == pytest.approx([450, 150, 400], abs=3)
+    for start in range(0, 1000, 100):
+        assert (group[start : start + 100] == 2).mean() == pytest.approx(0.4, abs=0.03)
+    for g in range(3):
+        assert (draw_of[group == g] == np.arange((group == g).sum())).all()
+
+
+def test_one_group_without_a_share_takes_every_place() -> None:
+    group, draw_of = places_in_groups([7], [0.0], 20)
+    assert (group == 0).all()
+    assert (draw_of == np.arange(20)).all()

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from drawn import SCHEME, draw
@@ -7,6 +9,7 @@ from drawn import SCHEME, draw
 from hrlm.errors import ModelError
 from hrlm.models.build import load_model
 from hrlm.training.config import Source, Stage, TrainConfig
+from hrlm.training.data import Sample
 from hrlm.training.trainer import Trainer, learning_rate
 
 CPU = torch.device("cpu")
@@ -92,8 +95,6 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_fine_tuning_starts_from_a_weight_file(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     first, _, _ = train(config(tmp_path, "a"))
     assert first is not None
     settings = replace(config(tmp_path, "b"), start=str(first), model={})
@@ -109,3 +110,29 @@ def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
     assert rates[0] == pytest.approx(0.2)
     assert max(rates) == pytest.approx(1.0)
     assert rates[-1] < 0.012
+
+
+def test_labels_of_another_convention_are_moved_to_the_starting_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The starting model's predictions stand 0.08 of the normaliser below the second source's labels."""
+    first, _, _ = train(config(tmp_path, "a"))
+    assert first is not None
+    plain = Source(tmp_path / "photos")
+    settings = replace(
+        config(tmp_path, "b"), start=str(first), model={}, data=(plain, replace(plain, own_convention=True))
+    )
+
+    def below(net: object, model: object, samples: list[Sample], device: object) -> list[np.ndarray]:
+        down = [np.linalg.inv(trainer.net.scheme.face_frame(s.points))[1] for s in samples]
+        return [s.points + 0.08 * d for s, d in zip(samples, down, strict=True)]
+
+    monkeypatch.setattr("hrlm.training.trainer.predict", below)
+    lines: list[str] = []
+    trainer = Trainer(settings, CPU, lines.append, lambda *_: None)
+    trainer.load_data()
+    ours, theirs = trainer.groups
+    for own, moved in zip(ours, theirs, strict=True):
+        offsets = (moved.points - own.points) @ trainer.net.scheme.face_frame(own.points)
+        assert offsets == pytest.approx(np.tile([0, 0.08], (4, 1)), abs=1e-3)
+    assert any("labels moved by 8.00 %" in line for line in lines)

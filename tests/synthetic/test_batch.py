@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hrlm.errors import DependencyError
+from hrlm.synthetic import batch
+from hrlm.synthetic.batch import Job, is_done, run
+from hrlm.synthetic.command import app
+
+
+def job(folder: Path, maps: bool = False) -> Job:
+    return Job(folder / "model.npz", folder / "head-1-0000.jpg", (1, 0), 256, 4, 30, maps)
+
+
+def finish(folder: Path, size: int = 256) -> None:
+    """Leave what a finished portrait leaves."""
+    for name in ("head-1-0000.jpg", "head-1-0000.pts"):
+        (folder / name).write_bytes(b"x")
+    truth = {"photo": {"path": "head-1-0000.jpg", "width": size, "height": size // 2}}
+    (folder / "head-1-0000.dense.json").write_text(json.dumps(truth))
+
+
+def test_a_portrait_is_done_when_all_its_files_are_there_at_its_size(tmp_path: Path) -> None:
+    assert not is_done(job(tmp_path))
+    finish(tmp_path, size=512)
+    assert not is_done(job(tmp_path))
+    finish(tmp_path)
+    assert is_done(job(tmp_path))
+    assert not is_done(job(tmp_path, maps=True))
+    (tmp_path / "head-1-0000.dense.json").write_text('{"photo": ')
+    assert not is_done(job(tmp_path))
+    finish(tmp_path)
+    (tmp_path / "head-1-0000.pts").unlink()
+    assert not is_done(job(tmp_path))
+
+
+def test_nothing_is_loaded_when_all_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish(tmp_path)
+    monkeypatch.setattr(batch, "check_blender", lambda: pytest.fail("looked for Blender"))
+    assert run([job(tmp_path)], 1) == []
+
+
+def test_without_blender_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DependencyError, match=r"pip install 'hrlm\[synthetic\]'"):
+        run([job(tmp_path)], 1)
+
+
+def test_a_missing_head_model_is_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "check_blender", lambda: None)
+    options = ["--head-model", str(tmp_path / "none.npz"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, ["render", *options])
+    assert result.exit_code == 2
+    assert "none.npz: no such head model: get ICT-FaceKit" in result.stderr
+    result = CliRunner().invoke(app, ["render", *options, "--numbers", "1,x"])
+    assert result.exit_code == 2
+    assert "--numbers" in result.stderr
+
+
+def test_packing_what_is_no_checkout_is_wrong_usage(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["pack", str(tmp_path), str(tmp_path / "head.npz")])
+    assert result.exit_code == 2
+    assert "give a checkout of ICT-FaceKit" in result.stderr
+    assert not (tmp_path / "head.npz").exists()

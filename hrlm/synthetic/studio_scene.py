@@ -10,6 +10,7 @@ import numpy as np
 
 from hrlm.synthetic.backdrop import paint_backdrop
 from hrlm.synthetic.blender import add_mesh, to_blender
+from hrlm.synthetic.camera import SENSOR
 from hrlm.synthetic.studio import (
     ENVIRONMENT_SIZE,
     FACE,
@@ -20,9 +21,6 @@ from hrlm.synthetic.studio import (
     lamp_tiles,
     surroundings,
 )
-
-SENSOR = 36.0
-"""Millimetres across the longer side of the picture."""
 
 
 def add_studio(

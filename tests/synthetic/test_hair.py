@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,16 +13,8 @@ from hrlm.synthetic.facial_hair import BROWS, beard_regions
 from hrlm.synthetic.hair import HairLook, Strands, draw_hair, grow, shade
 from hrlm.synthetic.hair_look import BEARDS, STYLES
 from hrlm.synthetic.hair_surface import Shell, scatter
-from hrlm.synthetic.head import HeadModel, load_head
+from hrlm.synthetic.head import HeadModel
 from hrlm.synthetic.scalp_hair import margin
-
-
-@pytest.fixture(scope="module")
-def head(shared: Path) -> HeadModel:
-    path = shared / "head3d" / "ict_head.npz"
-    if not path.exists():
-        pytest.skip("the head model (../shared/data/head3d) is not here")
-    return load_head(path)
 
 
 def a_look(**changes: object) -> HairLook:

@@ -1,24 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hrlm.synthetic.head import HeadModel, load_head
+from hrlm.synthetic.head import HeadModel
 from hrlm.synthetic.worn import CLOTHES, GLASSES, HATS, WornLook, draw_glasses, draw_hat, draw_worn, grid_faces, tube
 from hrlm.synthetic.worn_body import Body, body_distance, bust_edge
 from hrlm.synthetic.worn_face import glasses_pieces, lens_outline
 from hrlm.synthetic.worn_pieces import worn_pieces
-
-
-@pytest.fixture(scope="module")
-def head(shared: Path) -> HeadModel:
-    path = shared / "head3d" / "ict_head.npz"
-    if not path.exists():
-        pytest.skip("the head model (../shared/data/head3d) is not here")
-    return load_head(path)
 
 
 @pytest.fixture(scope="module", params=[0, 1])

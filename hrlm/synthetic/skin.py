@@ -12,9 +12,10 @@ from hrlm.synthetic.head import HeadModel
 from hrlm.synthetic.skin_look import Colour, SkinLook, draw_skin, to_linear, to_srgb
 from hrlm.synthetic.skin_marks import lay_marks, wrinkles
 from hrlm.synthetic.skin_regions import COARSE, FaceRegions, regions
+from hrlm.synthetic.truth import lip_border
 from hrlm.synthetic.uvspace import noise, polygon_mask, pore_tile, texel_places, through
 
-__all__ = ["HEIGHT_RANGE", "PORE_TILE", "SkinLook", "draw_skin", "lip_outline", "paint_skin"]
+__all__ = ["HEIGHT_RANGE", "PORE_TILE", "SkinLook", "draw_skin", "paint_skin"]
 
 HEIGHT_RANGE = 0.4
 """Centimetres that the height map's 0 to 65535 span; the middle is the surface of the mesh."""
@@ -22,11 +23,6 @@ PORE_TILE = 4.0
 """Centimetres along a side of the tile of pores."""
 LIP_WINDOW = ((30, 42), (24, 40))
 """Rows and columns of the maps that hold the lips, in 64ths."""
-
-
-def lip_outline(head: HeadModel) -> np.ndarray:
-    """The painted edge of the lips `(96, 2)` in u, v: closed, smooth, through the 12 outer lip landmarks."""
-    return through(head.vertex_uv[head.landmarks[48:60]], 8, closed=True)
 
 
 def paint_skin(head: HeadModel, look: SkinLook, hair_colour: Colour, size: int = 4096) -> dict[str, np.ndarray]:
@@ -108,7 +104,7 @@ def _lips(
     """Paint the lips and return their cover `(size, size)`: one half exactly on the vermilion border."""
     size = len(height)
     soft = 0.0022 - 0.0014 * look.lipstick
-    cover = polygon_mask(lip_outline(head), size, soft)
+    cover = polygon_mask(lip_border(head, 96), size, soft)
     inner = polygon_mask(through(head.vertex_uv[head.landmarks[60:68]], 12, closed=True), size, 0.009)
     # everything else in a window that holds the lips
     rows, columns = (slice(size * a // 64, size * b // 64) for a, b in LIP_WINDOW)

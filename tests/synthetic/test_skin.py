@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hrlm.synthetic.head import HeadModel
-from hrlm.synthetic.skin import SkinLook, draw_skin, lip_outline, paint_skin
+from hrlm.synthetic.skin import SkinLook, draw_skin, paint_skin
 from hrlm.synthetic.skin_look import to_linear, to_srgb
 from hrlm.synthetic.skin_regions import outer_joint
+from hrlm.synthetic.truth import lip_border
 from hrlm.synthetic.uvspace import polygon_mask, pore_tile, strokes, texel_places, through, to_texels
 
 SIZE = 1024
@@ -80,7 +81,7 @@ def test_maps_have_their_shapes_and_repeat(head: HeadModel, plain: SkinLook, map
 def test_the_lip_edge_runs_through_the_border_landmarks(head: HeadModel, maps: dict[str, np.ndarray]) -> None:
     """Along lines across the border the colour is half way at the landmark, to 0.1 mm."""
     green = to_linear(maps["albedo"][..., 1] / 255).astype(np.float32)
-    outline = to_texels(lip_outline(head), SIZE)
+    outline = to_texels(lip_border(head, 96), SIZE)
     marks = to_texels(head.vertex_uv[head.landmarks[48:60]], SIZE)
     places = texel_places(head, "M_Face", SIZE)
     for k, mark in enumerate(marks):

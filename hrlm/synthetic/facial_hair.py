@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hrlm.synthetic.curves import even_in_knots
 from hrlm.synthetic.hair_look import HairLook, Strands
 from hrlm.synthetic.hair_surface import Roots, Shell, scatter, smooth, unit
 from hrlm.synthetic.head import HeadModel, vertex_normals
@@ -17,17 +18,6 @@ def _resampled(line: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Points `(S, C)` of a polyline `(P, C)` at shares 0-1 of its length."""
     run = np.r_[0, np.cumsum(np.linalg.norm(np.diff(line[:, :3], axis=0), axis=1))]
     return np.stack([np.interp(at * run[-1], run, column) for column in line.T], 1)
-
-
-def _curved(line: np.ndarray) -> np.ndarray:
-    """A polyline `(P, C)` rounded by Catmull-Rom, 16 points to the segment."""
-    padded = np.concatenate([2 * line[:1] - line[1:2], line, 2 * line[-1:] - line[-2:-1]])
-    t = np.linspace(0, 1, 16, endpoint=False)[:, None]
-    parts = [
-        0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-        for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
-    ]
-    return np.concatenate([*parts, line[-1:]])
 
 
 def _bent(root: np.ndarray, legs: np.ndarray, length: np.ndarray) -> np.ndarray:
@@ -58,7 +48,7 @@ def brows(head: HeadModel, vertices: np.ndarray, look: HairLook) -> list[Strands
 def _brow(head: HeadModel, vertices: np.ndarray, normals: np.ndarray, look: HairLook, side: int) -> Strands:
     rng = np.random.default_rng([look.seed, 2, side])
     marks = head.landmarks[BROWS[side]]
-    rest_line = _curved(head.neutral[marks].astype(np.float64))
+    rest_line = even_in_knots(head.neutral[marks].astype(np.float64), 16 * (len(marks) - 1) + 1)
     reach = np.array([0.9, 1.3, 1.5])
     roots = scatter(head, rng, np.array([rest_line.min(0) - reach, rest_line.max(0) + reach]), 900)
     rest = roots.at(head.neutral)
@@ -84,7 +74,7 @@ def _brow(head: HeadModel, vertices: np.ndarray, normals: np.ndarray, look: Hair
     count = len(accepted)
     skin, skin_normals = roots.at(vertices), unit(roots.at(normals))
     root, normal = skin[accepted], skin_normals[accepted]
-    line = _curved(vertices[marks].astype(np.float64))
+    line = even_in_knots(vertices[marks].astype(np.float64), 16 * (len(marks) - 1) + 1)
     outwards = unit(np.gradient(line, axis=0))[nearest[accepted]]
     outwards = unit(outwards - (outwards * normal).sum(1)[:, None] * normal)
     up = np.cross(normal, outwards)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hrlm.synthetic.camera import Camera
+from hrlm.synthetic.curves import even_in_knots, even_in_length, led_on, spline
 from hrlm.synthetic.head import HeadModel, vertex_normals
 
 JAW = 17
@@ -109,7 +110,7 @@ def front_segments(vertices: np.ndarray, edges: np.ndarray, front: np.ndarray) -
 
 def jaw_line_uv(head: HeadModel, count: int) -> np.ndarray:
     """The jaw's edge as texture coordinates `(count, 2)`, from the right ear over the chin to the left."""
-    return _resample_open(head.vertex_uv[head.jaw_line], count, knots=True)
+    return even_in_knots(head.vertex_uv[head.jaw_line], count)
 
 
 def jaw_outline(head: HeadModel, surface: Surface, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -155,14 +156,14 @@ def contours(head: HeadModel, surface: Surface) -> dict[str, np.ndarray]:
     """Lids, lips and brows as open polylines `(K, 3)` in the head frame, corners included, evenly spaced."""
     found = {}
     for name, (marks, count) in LIDS.items():
-        found[name] = _resample_open(surface.vertices[head.chain(head.landmarks[list(marks)].tolist())], count)
+        found[name] = _even(surface.vertices[head.chain(head.landmarks[list(marks)].tolist())], count)
     border = lip_border(head, 96)
     for name, (marks, count) in LIPS.items():
         first, last = (np.linalg.norm(border - head.vertex_uv[head.landmarks[m]], axis=1).argmin() for m in (48, 54))
         half = border[first : last + 1] if marks[1] == 49 else np.concatenate([border[last:], border[:1]])[::-1]
-        found[name] = _resample_open(_on_surface(head, surface, half), count)
+        found[name] = _even(_on_surface(head, surface, half), count)
     for name, (marks, count) in BROWS.items():
-        found[name] = _resample_open(surface.vertices[head.landmarks[list(marks)]], count, knots=True)
+        found[name] = even_in_knots(surface.vertices[head.landmarks[list(marks)]], count)
     return found
 
 
@@ -173,7 +174,7 @@ def lip_border(head: HeadModel, count: int) -> np.ndarray:
     """
     knots = head.vertex_uv[head.landmarks[48:60]]
     ring = np.concatenate([knots[-1:], knots, knots[:2]])
-    return _spline(ring, np.linspace(0, len(knots), count, endpoint=False))
+    return spline(ring, np.linspace(0, len(knots), count, endpoint=False))
 
 
 def landmarks(head: HeadModel, surface: Surface, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -213,35 +214,5 @@ def _on_surface(head: HeadModel, surface: Surface, uv: np.ndarray) -> np.ndarray
     return points
 
 
-def _resample_open(points: np.ndarray, count: int, knots: bool = False) -> np.ndarray:
-    """Points `(count, D)` on the Catmull-Rom spline through `(K, D)`.
-
-    Args:
-        knots: evenly between the given points (which stay members when `count - 1` is a multiple of `K - 1`) instead
-            of evenly along the curve.
-    """
-    ends = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    return _along(ends, len(points) - 1, count, knots)
-
-
-def _along(knots: np.ndarray, spans: int, count: int, even_in_knots: bool) -> np.ndarray:
-    where = np.linspace(0, spans, count)
-    if not even_in_knots:
-        fine = np.linspace(0, spans, 40 * spans + 1)
-        steps = np.linalg.norm(np.diff(_spline(knots, fine), axis=0), axis=1)
-        length = np.concatenate([[0], np.cumsum(steps)])
-        where = np.interp(np.linspace(0, length[-1], count), length, fine)
-    return _spline(knots, where)
-
-
-def _spline(knots: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Catmull-Rom spline of knots `(K, D)` at parameters `(P,)`: 0 at the second knot, K - 3 at the last but one."""
-    span = np.clip(where.astype(int), 0, len(knots) - 4)
-    t = (where - span)[:, None]
-    p = [knots[span + i] for i in range(4)]
-    return 0.5 * (
-        2 * p[1]
-        + (p[2] - p[0]) * t
-        + (2 * p[0] - 5 * p[1] + 4 * p[2] - p[3]) * t**2
-        + (3 * p[1] - p[0] - 3 * p[2] + p[3]) * t**3
-    )
+def _even(points: np.ndarray, count: int) -> np.ndarray:
+    return even_in_length(led_on(points), len(points) - 1, count)

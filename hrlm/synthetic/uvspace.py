@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from hrlm.synthetic.curves import spline
 from hrlm.synthetic.head import HeadModel
 
 
@@ -44,12 +45,8 @@ def through(points: np.ndarray, steps: int = 8, closed: bool = False) -> np.ndar
     p = np.asarray(points, np.float64)
     n = len(p)
     padded = np.concatenate([p[-1:], p, p[:2]]) if closed else np.concatenate([p[:1], p, p[-1:]])
-    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    pieces = []
-    for i in range(n if closed else n - 1):
-        a, b, c, d = padded[i : i + 4]
-        pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
-    return np.concatenate(pieces if closed else [*pieces, p[-1:]])
+    spans = n if closed else n - 1
+    return spline(padded, np.linspace(0, spans, spans * steps + (not closed), endpoint=not closed))
 
 
 def polygon_mask(outline: np.ndarray, size: int, blur: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hrlm.synthetic.curves import even_in_knots
 from hrlm.synthetic.head import HeadModel
 from hrlm.synthetic.worn import Glasses, Piece, grid_faces, tube
 
@@ -13,16 +14,6 @@ TILT = np.radians(7.0)
 
 def _plain(name: str, vertices: np.ndarray, faces: np.ndarray, material: str, subdivisions: int = 0) -> Piece:
     return Piece(name, vertices, faces, np.zeros((len(vertices), 2)), material, subdivisions)
-
-
-def _spline(points: np.ndarray, count: int) -> np.ndarray:
-    """A smooth path `(count, 3)` through `(n, 3)` points (Catmull-Rom)."""
-    p = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    at = np.linspace(0, len(points) - 1 - 1e-9, count)
-    i = at.astype(int)
-    t = (at - i)[:, None]
-    a, b, c, d = (p[i + k] for k in range(4))
-    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
 
 
 def lens_outline(shape: str, half: float, height: float, count: int = 96) -> np.ndarray:
@@ -158,7 +149,7 @@ def _bridge(seat: _Seat, look: Glasses, flat: np.ndarray, rim: float, thick: flo
         if look.metal:
             pieces.append(_plain(f"pad {side}", (at + ball).reshape(-1, 3), grid_faces(9, 14, True), "pad"))
             start = seat.lift(np.array([side * (inner[0] + 0.03), inner[1] - 0.1]))
-            path = _spline(
+            path = even_in_knots(
                 np.stack([start, start * 0.5 + at * 0.5 + [0, 0.1, 0.12], at + np.array([side * 0.05, 0, 0.05])]), 10
             )
             vertices, faces = tube(path, np.tile([0.0, 1, 0], (10, 1)), np.array([0.05, 0.05]), False, 6)
@@ -190,7 +181,7 @@ def _temple(
     bend = np.array([over[0], ear[1] - 0.15, ear[2] - 1.5])
     tip = np.array([over[0] - side * 0.5, lobe[1] + 2.0, ear[2] - 2.9])
     elbow = start * 0.35 + corner * 0.65 + [side * 0.08, 0, 0.25]
-    path = _spline(np.stack([start, elbow, corner, corner * 0.5 + over * 0.5, over, bend, tip]), 70)
+    path = even_in_knots(np.stack([start, elbow, corner, corner * 0.5 + over * 0.5, over, bend, tip]), 70)
     # Keep clear of the head behind the hinge.
     for i, p in enumerate(path):
         here = seat.skin[(np.abs(seat.skin[:, 1] - p[1]) < 0.6) & (np.abs(seat.skin[:, 2] - p[2]) < 0.6)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import bpy
 import numpy as np
 
 from hrlm.synthetic.blender import add_mesh
 from hrlm.synthetic.head import HeadModel
+from hrlm.synthetic.nodes import Shader
 from hrlm.synthetic.worn import Cloth, Glasses, WornLook
 from hrlm.synthetic.worn_pieces import worn_pieces
 
@@ -40,44 +40,8 @@ def add_worn(head: HeadModel, vertices: np.ndarray, look: WornLook) -> list[Any]
     return objects
 
 
-class _Shader:
-    """A material's node tree with short words for what cloth needs."""
-
-    def __init__(self, name: str) -> None:
-        self.material = bpy.data.materials.new(name)
-        self.material.use_nodes = True
-        self.nodes, self.links = self.material.node_tree.nodes, self.material.node_tree.links
-        self.base = self.nodes["Principled BSDF"]
-
-    def add(self, kind: str, inputs: dict[str | int, Any] | None = None, **settings: Any) -> Any:
-        """A node; inputs are values or other nodes' outputs."""
-        node = self.nodes.new(f"ShaderNode{kind}")
-        for name, value in settings.items():
-            setattr(node, name, value)
-        for key, value in (inputs or {}).items():
-            self.put(node.inputs[key], value)
-        return node
-
-    def put(self, socket: Any, value: Any) -> None:
-        if isinstance(value, bpy.types.NodeSocket):
-            self.links.new(value, socket)
-        else:
-            socket.default_value = (*value, 1.0) if isinstance(value, tuple) and len(value) == 3 else value
-
-    def math(self, operation: str, a: Any, b: Any = 0.0) -> Any:
-        return self.add("Math", {0: a, 1: b}, operation=operation).outputs[0]
-
-    def mix(self, part: Any, a: Any, b: Any) -> Any:
-        node = self.add("Mix", data_type="RGBA")
-        self.put(node.inputs[0], part)
-        self.put(node.inputs[6], a)
-        self.put(node.inputs[7], b)
-        return node.outputs[2]
-
-    def noise(self, scale: float, detail: float = 3.0, vector: Any = None) -> Any:
-        node = self.add("TexNoise", {"Scale": scale, "Detail": detail})
-        self.links.new(vector or self.add("TexCoord").outputs["Object"], node.inputs["Vector"])
-        return node.outputs["Fac"]
+def _noise(s: Shader, scale: float, detail: float) -> Any:
+    return s.noise(s.node("ShaderNodeTexCoord").outputs["Object"], scale, detail)
 
 
 def _material(kind: str, look: WornLook) -> Any:
@@ -89,20 +53,19 @@ def _material(kind: str, look: WornLook) -> Any:
         return _frame(look.glasses)
     if kind == "lens" and look.glasses is not None:
         return _lens(look.glasses)
-    shader = _Shader(kind)
+    s = Shader(kind)
     colour = {"metal": look.metal, "button": tuple(0.25 + 0.5 * c for c in look.outer.second)}.get(
         kind, (0.8, 0.75, 0.7)
     )
-    shader.put(shader.base.inputs["Base Color"], colour)
-    shader.put(shader.base.inputs["Metallic"], 1.0 if kind == "metal" else 0.0)
-    shader.put(shader.base.inputs["Roughness"], 0.2)
-    shader.put(shader.base.inputs["Alpha"], 0.4 if kind == "pad" else 1.0)
-    return shader.material
+    surface = s.principled(
+        Base_Color=colour, Metallic=float(kind == "metal"), Roughness=0.2, Alpha=0.4 if kind == "pad" else 1.0
+    )
+    return s.finish(surface)
 
 
 def _cloth(name: str, cloth: Cloth) -> Any:
-    s = _Shader(name)
-    split = s.add("SeparateXYZ", {0: s.add("UVMap", uv_map="uv").outputs["UV"]})
+    s = Shader(name)
+    split = s.node("ShaderNodeSeparateXYZ", {0: s.node("ShaderNodeUVMap", uv_map="uv").outputs["UV"]})
     across, along = split.outputs["X"], split.outputs["Y"]
 
     def wave(coordinate: Any, period: float) -> Any:
@@ -110,7 +73,7 @@ def _cloth(name: str, cloth: Cloth) -> Any:
         return s.math("PINGPONG", s.math("DIVIDE", coordinate, period), 0.5)
 
     colour: Any = cloth.colour
-    relief = s.math("MULTIPLY", s.noise(9.0, 2), 0.12)
+    relief = s.math("MULTIPLY", _noise(s, 9.0, 2), 0.12)
     fine = 0.09
     threads = s.math("MULTIPLY", wave(across, fine), wave(along, fine))
     grain = 1.0
@@ -129,12 +92,12 @@ def _cloth(name: str, cloth: Cloth) -> Any:
         away = s.math("ADD", *(s.math("MULTIPLY", m, m) for m in middle))
         colour = s.mix(s.math("LESS_THAN", away, 0.05), cloth.colour, cloth.second)
     elif cloth.pattern == "heather":
-        speck = s.add("MapRange", {0: s.noise(14.0, 6), 1: 0.35, 2: 0.65}).outputs[0]
+        speck = s.node("ShaderNodeMapRange", {0: _noise(s, 14.0, 6), 1: 0.35, 2: 0.65}).outputs[0]
         lighter = tuple(0.25 + 0.75 * c if sum(cloth.colour) < 0.9 else 0.6 * c for c in cloth.colour)
         colour = s.mix(s.math("MULTIPLY", speck, 0.6), cloth.colour, lighter)
     elif cloth.pattern == "denim":
         twill = wave(s.math("ADD", across, along), 0.16)
-        speck = s.noise(4.0, 8)
+        speck = _noise(s, 4.0, 8)
         colour = s.mix(s.math("MULTIPLY", s.math("ADD", twill, speck), 0.5), cloth.colour, (0.2, 0.27, 0.38))
         threads, grain = twill, 1.5
     elif cloth.pattern == "knit":
@@ -146,51 +109,47 @@ def _cloth(name: str, cloth: Cloth) -> Any:
         colour = s.mix(shade, cloth.colour, tuple(0.45 * c for c in cloth.colour))
         grain = 1.6
     # Nothing woven is one even colour.
-    uneven = s.add("MapRange", {0: s.noise(0.35, 4), 1: 0.3, 2: 0.7, 3: 0.94, 4: 1.05}).outputs[0]
-    tinted = s.add("Mix", data_type="RGBA", blend_type="MULTIPLY")
-    s.put(tinted.inputs[0], 1.0)
-    s.put(tinted.inputs[6], colour)
-    s.put(tinted.inputs[7], uneven)
+    uneven = s.node("ShaderNodeMapRange", {0: _noise(s, 0.35, 4), 1: 0.3, 2: 0.7, 3: 0.94, 4: 1.05}).outputs[0]
+    tinted = s.mix(1.0, colour, uneven, "MULTIPLY")
     height = s.math("ADD", s.math("MULTIPLY", threads, grain), relief)
     depth = 0.05 if cloth.pattern != "knit" else 0.2 * cloth.scale
-    bump = s.add("Bump", {"Strength": 0.6 * cloth.weave, "Distance": depth, "Height": height})
-    wrinkles = s.add("Bump", {"Strength": 0.5, "Distance": 0.35, "Height": s.noise(0.45, 4), "Normal": bump.outputs[0]})
-    base = s.base.inputs
-    s.put(base["Base Color"], tinted.outputs[2])
-    s.put(base["Roughness"], cloth.roughness)
-    s.put(base["Specular IOR Level"], 0.25)
-    s.put(base["Sheen Weight"], 0.25)
-    s.put(base["Sheen Roughness"], 0.5)
-    s.put(base["Normal"], wrinkles.outputs[0])
-    return s.material
+    bump = s.node("ShaderNodeBump", {"Strength": 0.6 * cloth.weave, "Distance": depth, "Height": height})
+    wrinkles = s.node(
+        "ShaderNodeBump", {"Strength": 0.5, "Distance": 0.35, "Height": _noise(s, 0.45, 4), "Normal": bump.outputs[0]}
+    )
+    surface = s.principled(
+        Base_Color=tinted,
+        Roughness=cloth.roughness,
+        Specular_IOR_Level=0.25,
+        Sheen_Weight=0.25,
+        Sheen_Roughness=0.5,
+        Normal=wrinkles.outputs[0],
+    )
+    return s.finish(surface)
 
 
 def _frame(look: Glasses) -> Any:
-    s = _Shader("frame")
-    base = s.base.inputs
-    s.put(base["Base Color"], look.frame)
+    s = Shader("frame")
+    colour: Any = look.frame
     if look.mottled:
-        ramp = s.add("ValToRGB", {0: s.noise(1.3, 2)})
-        ramp.color_ramp.elements[0].position, ramp.color_ramp.elements[0].color = 0.42, (0.012, 0.006, 0.003, 1)
-        ramp.color_ramp.elements[1].position, ramp.color_ramp.elements[1].color = 0.62, (0.32, 0.12, 0.025, 1)
-        s.put(base["Base Color"], ramp.outputs["Color"])
-    s.put(base["Metallic"], 1.0 if look.metal else 0.0)
-    s.put(base["Roughness"], 0.22 if look.metal else 0.16)
-    s.put(base["Coat Weight"], 0.0 if look.metal else 0.5)
-    return s.material
+        colour = s.colours(_noise(s, 1.3, 2), [(0.42, (0.012, 0.006, 0.003)), (0.62, (0.32, 0.12, 0.025))])
+    surface = s.principled(
+        Base_Color=colour,
+        Metallic=float(look.metal),
+        Roughness=0.22 if look.metal else 0.16,
+        Coat_Weight=0.0 if look.metal else 0.5,
+    )
+    return s.finish(surface)
 
 
 def _lens(look: Glasses) -> Any:
     """Glass without refraction: what is behind, tinted, under a faint mirror that grows at grazing angles."""
-    s = _Shader("lens")
-    s.nodes.remove(s.base)
-    clear = s.add("BsdfTransparent", {"Color": look.tint})
-    mirror = s.add("BsdfAnisotropic", {"Color": (0.9, 0.95, 1.0), "Roughness": 0.0})
+    s = Shader("lens")
+    clear = s.node("ShaderNodeBsdfTransparent", {"Color": look.tint}).outputs[0]
+    mirror = s.node("ShaderNodeBsdfAnisotropic", {"Color": (0.9, 0.95, 1.0), "Roughness": 0.0}).outputs[0]
     # Coated lenses mirror less than bare glass.
-    bare = s.add("Fresnel", {"IOR": 1.5}).outputs[0]
+    bare = s.node("ShaderNodeFresnel", {"IOR": 1.5}).outputs[0]
     part = s.math("MULTIPLY", bare, 0.45 if max(look.tint) > 0.9 else 1.0)
     # Only what the camera sees needs the mirror; light passes.
-    seen = s.math("MULTIPLY", part, s.add("LightPath").outputs["Is Camera Ray"])
-    both = s.add("MixShader", {0: seen, 1: clear.outputs[0], 2: mirror.outputs[0]})
-    s.links.new(both.outputs[0], s.nodes["Material Output"].inputs["Surface"])
-    return s.material
+    seen = s.math("MULTIPLY", part, s.node("ShaderNodeLightPath").outputs["Is Camera Ray"])
+    return s.finish(s.blend(seen, clear, mirror))

@@ -8,7 +8,8 @@ import numpy as np
 import simplejpeg
 
 from hrlm.photos.colour import apply_profile
-from hrlm.photos.header import Header, damaged
+from hrlm.photos.header import Header
+from hrlm.photos.picture import Allocate, damaged, room
 
 # libjpeg's words for entropy-coded data that is wrong or missing, which leaves grey or shifted areas. Pillow would
 # pass over some of these in silence.
@@ -17,7 +18,7 @@ _NO_END = "premature end of jpeg file"
 _END = b"\xff\xd9"
 
 
-def decode_jpeg(file: BinaryIO, header: Header, name: str) -> np.ndarray | None:
+def decode_jpeg(file: BinaryIO, header: Header, name: str, allocate: Allocate) -> np.ndarray | None:
     """Stored sRGB pixels `(H, W, 3)` uint8, or None where the JPEG is of an odd kind that Pillow may know.
 
     Raises:
@@ -28,7 +29,7 @@ def decode_jpeg(file: BinaryIO, header: Header, name: str) -> np.ndarray | None:
     data = file.read()
     file.seek(position)  # Pillow's lazy image goes on from here
     try:
-        pixels = _decode(data)
+        pixels = _decode(data, room(header.height, header.width, header.pending_orientation(), allocate))
     except ValueError as error:
         if any(sign in str(error).lower() for sign in _DAMAGE):
             raise damaged(name, error) from error
@@ -39,11 +40,11 @@ def decode_jpeg(file: BinaryIO, header: Header, name: str) -> np.ndarray | None:
     return pixels
 
 
-def _decode(data: bytes) -> np.ndarray:
+def _decode(data: bytes, pixels: np.ndarray) -> np.ndarray:
     try:
-        return simplejpeg.decode_jpeg(data, "RGB")
+        return simplejpeg.decode_jpeg(data, "RGB", buffer=pixels)
     except ValueError as error:
         if _NO_END not in str(error).lower():
             raise
         # Some writers forget the end marker: with it the picture is whole, or the loss of more than that shows.
-        return simplejpeg.decode_jpeg(data + _END, "RGB")
+        return simplejpeg.decode_jpeg(data + _END, "RGB", buffer=pixels)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from hrlm.errors import PhotoError
-from hrlm.photos.header import read_header
+from hrlm.photos.header import Header, read_header
+from hrlm.photos.heif import read_heif
 from hrlm.photos.jpeg import decode_jpeg
+from hrlm.photos.kinds import Kind, kind_of
 from hrlm.photos.other import decode_with_pillow
+from hrlm.photos.picture import MAX_PIXELS, Allocate, Picture, private
+from hrlm.photos.psd import read_psd
+from hrlm.photos.raw import RAW_SUFFIXES, read_raw
+from hrlm.photos.tiff import read_tiff
 
-PHOTO_SUFFIXES = frozenset(
+PHOTO_SUFFIXES = RAW_SUFFIXES | frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2"}
+    | {".heic", ".heif", ".hif", ".psd", ".psb"}
 )
 """Lower-case endings by which a folder's photos are told from its other files; contents decide how one is read."""
-
-_RAW_SUFFIXES = frozenset({".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"})
-_HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +38,13 @@ class Photo:
         path: the file as the user named it; empty when the pixels came from elsewhere.
         pixels: `(H, W, 3)` uint8 sRGB, upright (EXIF orientation applied), C-contiguous.
         orientation: EXIF orientation that the file carried, 1 … 8.
+        notes: what a person should know of how the file was read, such as `first of 3 pictures`.
     """
 
     path: str
     pixels: np.ndarray = field(repr=False)
     orientation: int = 1
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape, kind = self.pixels.shape, self.pixels.dtype
@@ -89,22 +98,30 @@ class Photo:
         return self.pixels[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
 
 
-def open_photo(path: str | os.PathLike[str], max_pixels: int = 400_000_000) -> Photo:
+def open_photo(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photo: upright, sRGB, 8 bits a channel, the first picture of a file with several.
 
     Transparent parts are laid on mid-grey; 16-bit channels keep their upper 8 bits; an embedded ICC profile is
-    applied, and ignored where it is broken.
+    applied, and ignored where it is broken. A raw file is developed with the camera's white balance.
 
     Args:
-        path: JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF or JPEG 2000; contents count, not the ending.
+        path: JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, JPEG 2000 or PSD; with the extras of the same name HEIF, camera
+            raw and rare kinds of TIFF. Contents count, not the ending.
         max_pixels: refuse larger pictures before decoding them.
 
     Raises:
-        PhotoError: the file is missing, no photo, damaged, cut short or too large.
+        PhotoError: the file is missing, no photo, damaged, cut short or too large, or its decoder is not installed.
     """
-    name = os.fspath(path)
+    return read_photo(os.fspath(path), max_pixels, private)
+
+
+def read_photo(name: str, max_pixels: int, allocate: Allocate) -> Photo:
+    """As `open_photo`, with pixels in memory of the caller's: most decoders write there without a detour.
+
+    The photo's pixels are not in the memory given where a decoder brings its own.
+    """
     try:
-        return _open(name, max_pixels)
+        return _read(name, max_pixels, allocate)
     except FileNotFoundError:
         raise PhotoError(f"{name}: no such file; check the path") from None
     except IsADirectoryError:
@@ -113,32 +130,76 @@ def open_photo(path: str | os.PathLike[str], max_pixels: int = 400_000_000) -> P
         raise PhotoError(f"{name}: may not be read; check the file's permissions") from None
     except MemoryError:
         raise PhotoError(f"{name}: not enough memory to decode it; close other programs or reduce the photo") from None
+    except OSError as error:
+        raise PhotoError(f"{name}: cannot be read ({error.strerror or error}); check the file and its disk") from error
 
 
-def _open(name: str, max_pixels: int) -> Photo:
+class _File(io.BufferedReader):
+    """A file of which no more is asked than it holds: Python sets aside whatever size a damaged file makes one read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As of any file."""
+        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
+def _read(name: str, max_pixels: int, allocate: Allocate) -> Photo:
+    if "\0" in name:
+        raise FileNotFoundError
     path = Path(name)
-    # Raw and HEIF files hold a small preview that Pillow can take for the photo.
-    if path.suffix.lower() in _RAW_SUFFIXES:
-        raise PhotoError(f"{name}: camera raw files are not read; develop it to TIFF or JPEG first")
-    if path.suffix.lower() in _HEIF_SUFFIXES:
-        raise PhotoError(f"{name}: HEIF files are not read; convert it to JPEG or AVIF first")
-    with path.open("rb") as file:
-        header = read_header(file, name)
-        if header.width * header.height > max_pixels:
-            raise PhotoError(
-                f"{name}: {header.width} x {header.height} pixels are over the limit of {max_pixels / 1e6:g} "
-                "megapixels; reduce the photo or raise max_pixels"
-            )
-        pixels = decode_jpeg(file, header, name) if header.is_jpeg else None
-        if pixels is None:
-            pixels = decode_with_pillow(header, name)
-    return Photo(name, upright(pixels, header.pending_orientation()), header.orientation)
+    kind = path.stat().st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        # asked before opening, which would wait for the pipe's other end
+        raise PhotoError(f"{name}: is a pipe or a device, not a file; save the photo as a file first")
+    with _File(io.FileIO(path)) as file:
+        picture = _decode(file, name, max_pixels, allocate)
+    pixels = upright(picture.pixels, picture.pending, allocate)
+    return Photo(name, pixels, picture.orientation, picture.notes)
 
 
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def _decode(file: BinaryIO, name: str, max_pixels: int, allocate: Allocate) -> Picture:
+    kind = kind_of(file, Path(name).suffix.lower() in RAW_SUFFIXES)
+    if kind is Kind.RAW:
+        return read_raw(file, name, max_pixels, allocate)
+    if kind is Kind.HEIF:
+        return read_heif(file, name, max_pixels, allocate)
+    if kind is Kind.PSD:
+        return read_psd(file, name, max_pixels, allocate)
+    if kind is Kind.TIFF:
+        return _decode_tiff(file, name, max_pixels, allocate)
+    header = read_header(file, name, max_pixels)
+    pixels = decode_jpeg(file, header, name, allocate) if header.is_jpeg else None
+    if pixels is None:
+        pixels = decode_with_pillow(header, name, allocate)
+    return _picture(pixels, header)
+
+
+def _decode_tiff(file: BinaryIO, name: str, max_pixels: int, allocate: Allocate) -> Picture:
+    try:
+        header = read_header(file, name, max_pixels)
+    except PhotoError as error:
+        return read_tiff(file, name, max_pixels, allocate, error)
+    if header.is_raw:
+        return read_raw(file, name, max_pixels, allocate)
+    if header.is_misread:
+        return read_tiff(file, name, max_pixels, allocate)
+    try:
+        return _picture(decode_with_pillow(header, name, allocate), header)
+    except PhotoError as error:
+        return read_tiff(file, name, max_pixels, allocate, error)
+
+
+def _picture(pixels: np.ndarray, header: Header) -> Picture:
+    pending = header.pending_orientation()
+    return Picture(pixels, header.orientation or pending, pending, header.notes)
+
+
+def upright(pixels: np.ndarray, orientation: int, allocate: Allocate = private) -> np.ndarray:
     """Stored pixels `(H, W, 3)` as EXIF `orientation` (1 … 8) wants them seen; C-contiguous.
 
-    Orientations that keep width and height are turned in place, so that a large photo is not held twice.
+    Orientations that keep width and height are turned in place, so that a large photo is not held twice; the others
+    are turned into what `allocate` gives.
     """
     if orientation == 2:
         return cv2.flip(pixels, 1, pixels)
@@ -146,13 +207,12 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
         return cv2.flip(pixels, -1, pixels)
     if orientation == 4:
         return cv2.flip(pixels, 0, pixels)
-    if orientation == 5:
-        return cv2.transpose(pixels)
+    if orientation < 5:
+        return pixels
+    turned = allocate(pixels.shape[1], pixels.shape[0])
     if orientation == 6:
-        return cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE)
-    if orientation == 7:
-        turned = cv2.transpose(pixels)
-        return cv2.flip(turned, -1, turned)
+        return cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE, turned)
     if orientation == 8:
-        return cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE)
-    return pixels
+        return cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE, turned)
+    cv2.transpose(pixels, turned)
+    return cv2.flip(turned, -1, turned) if orientation == 7 else turned

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from hrlm.errors import FormatError
 from hrlm.formats.atomic import write_whole
+from hrlm.formats.values import Told, face_of, imported
+from hrlm.results import PhotoInfo, PhotoResult
+from hrlm.schemes import Scheme
 
 # the first pixel's centre is 1, 1 in the file
 ORIGIN = 1.0
@@ -22,6 +26,27 @@ def write(path: Path, landmarks: np.ndarray) -> None:
     points = np.asarray(landmarks, dtype=np.float64) + ORIGIN
     rows = "".join(f"{x:.3f} {y:.3f}\n" for x, y in points)
     write_whole(path, f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n".encode("ascii"))
+
+
+def write_photo(path: Path, result: PhotoResult, scheme: Scheme, photo_file: Path | None = None) -> None:
+    """Write a photo's only face.
+
+    Raises:
+        WriteError: the folder or the file cannot be written.
+        FormatError: none or several faces, of which one file can hold one.
+    """
+    if len(result.faces) != 1:
+        raise FormatError(f"{path}: a .pts file holds one face, not {len(result.faces)}: write a file for each")
+    write(path, result.faces[0].landmarks)
+
+
+def read_results(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoResult]:
+    """The face of a file, its photo named after the file: no size, path or certainty is known."""
+    points = read(path)
+    if len(points) != len(scheme):
+        told(f"{path}: has {len(points)} points where {scheme.name} has {len(scheme)}: give the scheme it was made for")
+        return
+    yield imported("pts", scheme, PhotoInfo(path.stem, 0, 0), [face_of(points)])
 
 
 def read(path: Path) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Annotated photos: photos with `.pts` files beside them."""
+"""Annotated photos: photos with `.pts` files beside them, and photos whose results a person has corrected."""
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from hrlm.errors import DataError, HrlmError
-from hrlm.formats import pts
+from hrlm.formats import corrections, pts
+from hrlm.formats import json as result_json
 from hrlm.photos import PHOTO_SUFFIXES
 from hrlm.schemes import Scheme
 
 
 @dataclass(frozen=True)
 class AnnotatedPhoto:
-    """A photo and the landmark files of its annotated faces; other faces of it may lack one."""
+    """A photo and the landmark files of its annotated faces; other faces of it may lack one.
+
+    A correction (`NAME.corrected.json`) is one file that holds all faces.
+    """
 
     photo: Path
     files: tuple[Path, ...]
@@ -34,10 +39,37 @@ class FoundTruth:
 
 @dataclass(frozen=True, eq=False)
 class TrueFace:
-    """An annotated face: `points` `(N, 2)` in photo pixels, from `file`."""
+    """An annotated face.
+
+    Args:
+        file: where it is from.
+        points: `(N, 2)` in photo pixels.
+        invisible: landmarks that the annotator could not see: where they stand is a guess.
+        number: which face of the file, from 1; 0 where the file holds one face.
+    """
 
     file: Path
     points: np.ndarray
+    invisible: tuple[int, ...] = ()
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """The file's path, and the face's number in a file that holds several."""
+        return f"{self.file}#{self.number}" if self.number else str(self.file)
+
+    @property
+    def visible(self) -> np.ndarray:
+        """`(N,)` bool: the landmarks that are not `invisible`."""
+        seen = np.ones(len(self.points), bool)
+        seen[list(self.invisible)] = False
+        return seen
+
+    def seen(self, scheme: Scheme) -> np.ndarray:
+        """`points`, NaN where they are invisible; the normaliser's stay, since nothing else measures the face."""
+        known = self.visible
+        known[scheme.normaliser_index] = True
+        return np.where(known[:, None], self.points, np.nan)
 
     @property
     def width(self) -> float:
@@ -50,6 +82,11 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
 
     `NAME.pts` belongs to the photo `NAME`; where no photo has just that name, `NAME_k.pts` is face k of `NAME`.
 
+    A correction `NAME.corrected.json` that is marked as checked is its photo's truth, and other files of the photo do
+    not count; the photo may lie where the correction says, beside it or, by the path that detection was given, in one
+    of `paths`. One that is not yet checked makes its photo one without truth. Beside results, `.pts` files without a
+    photo are predictions.
+
     Raises:
         DataError: a path that is not there, or no annotated photo at all.
     """
@@ -57,16 +94,23 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
     found = FoundTruth()
     photos: dict[Path, None] = {}
     truths: dict[Path, None] = {}
+    corrected: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.is_file())
             photos.update((p, None) for p in files if p.suffix.lower() in PHOTO_SUFFIXES)
-            truths.update((p, None) for p in files if p.suffix.lower() == ".pts")
+            truths.update(
+                (p, None) for p in files if p.suffix.lower() == ".pts" and not corrections.is_corrected_pts(p)
+            )
+            corrected.update((p, None) for p in files if corrections.is_correction(p))
         elif path.is_file():
             photos[path] = None
             truths.update((p, None) for p in sorted(path.parent.glob("*.pts")) if _belongs(p, path))
+            beside = (path.with_name(name + corrections.SUFFIX) for name in (path.stem, path.name))
+            corrected.update((p, None) for p in beside if p.is_file())
         else:
             raise DataError(f"{path}: no such file or folder: check the path")
+    checked, open_photos = _corrected_photos(corrected, photos, paths, found.problems)
     by_stem: defaultdict[Path, list[Path]] = defaultdict(list)
     for photo in photos:
         by_stem[photo.with_suffix("")].append(photo)
@@ -74,16 +118,64 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
     for truth in truths:
         number, owners = _owners(truth, by_stem)
         if len(owners) == 1:
-            owned[owners[0]].append((number, truth))
-        else:
+            if owners[0] not in checked and owners[0] not in open_photos:
+                owned[owners[0]].append((number, truth))
+        elif owners or not _is_prediction(truth):
             which = " and ".join(o.name for o in owners) if owners else "no photo"
             found.problems.append(f"{truth}: {which} beside it has its name: passed over, rename one")
-    found.annotated = [AnnotatedPhoto(p, tuple(t for _, t in sorted(owned[p]))) for p in photos if p in owned]
-    found.without = len(photos) - len(found.annotated)
+    for photo, file in checked.items():
+        owned[photo] = [(0, file)]
+    every = dict.fromkeys([*photos, *checked, *open_photos])
+    found.annotated = [AnnotatedPhoto(p, tuple(t for _, t in sorted(owned[p]))) for p in every if p in owned]
+    found.without = len(every) - len(found.annotated)
     if not found.annotated:
         where = ", ".join(map(str, paths))
+        if open_photos:
+            raise DataError(f"{where}: none of the {len(open_photos)} corrected photos is marked as checked: mark some")
         raise DataError(f"{where}: no photo with a .pts file of the same name beside it: check the path")
     return found
+
+
+def _corrected_photos(
+    files: Iterable[Path], photos: Iterable[Path], tops: Sequence[Path], problems: list[str]
+) -> tuple[dict[Path, Path], set[Path]]:
+    """The corrections by photo, and the photos whose corrections are not yet checked."""
+    # a photo is the same one whether it was walked to or is named by its correction
+    known = {p.resolve(): p for p in photos}
+    checked: dict[Path, Path] = {}
+    unfinished: set[Path] = set()
+    for file in files:
+        try:
+            correction = corrections.read(file)
+        except HrlmError as e:
+            problems.append(str(e))
+            continue
+        stated = correction.photo.path
+        places = [
+            file.parent / correction.file,
+            *(t / stated for t in tops),
+            Path(stated),
+            file.parent / Path(stated).name,
+        ]
+        place = next((p for p in places if p.is_file()), None)
+        if place is None:
+            problems.append(f"{file}: its photo {stated} is not found: give the folder of the photos as well")
+            continue
+        photo = known.setdefault(place.resolve(), Path(os.path.normpath(place)))
+        if photo in checked or photo in unfinished:
+            problems.append(f"{file}: {photo} has another correction already: passed over, remove one")
+        elif correction.checked:
+            checked[photo] = file
+        else:
+            unfinished.add(photo)
+    return checked, unfinished
+
+
+def _is_prediction(truth: Path) -> bool:
+    """Whether a `.pts` file lies beside the result that it was written with."""
+    head, _, tail = truth.stem.rpartition("_")
+    stems = [truth.stem, *([head] if tail.isdecimal() else [])]
+    return any(result_json.looks_like_result(truth.with_name(stem + ".json")) for stem in stems)
 
 
 def _belongs(truth: Path, photo: Path) -> bool:
@@ -107,16 +199,25 @@ def read_truth(annotated: AnnotatedPhoto, scheme: Scheme) -> tuple[list[TrueFace
     problems: list[str] = []
     for file in annotated.files:
         try:
-            points = pts.read(file)
+            read = _read(file)
         except HrlmError as e:
             problems.append(str(e))
             continue
-        if len(points) != len(scheme):
-            problems.append(f"{file}: has {len(points)} points where {scheme.name} has {len(scheme)}: passed over")
-        elif not scheme.inter_ocular(points) > 0:
-            problems.append(
-                f"{file}: the landmarks {scheme.normaliser} coincide, so nothing measures the face: mend it"
-            )
-        else:
-            faces.append(TrueFace(file, points))
+        for face in read:
+            count = len(face.points)
+            if count != len(scheme):
+                problems.append(f"{face.name}: has {count} points where {scheme.name} has {len(scheme)}: passed over")
+            elif not scheme.inter_ocular(face.points) > 0:
+                problems.append(
+                    f"{face.name}: the landmarks {scheme.normaliser} coincide, so nothing measures the face: mend it"
+                )
+            else:
+                faces.append(face)
     return faces, problems
+
+
+def _read(file: Path) -> list[TrueFace]:
+    if not corrections.is_correction(file):
+        return [TrueFace(file, pts.read(file))]
+    faces = corrections.read(file).faces
+    return [TrueFace(file, face.landmarks, face.invisible, k) for k, face in enumerate(faces, start=1)]

@@ -1,0 +1,279 @@
+"""A person's corrections of a photo's landmarks: `NAME.corrected.json` beside the result `NAME.json`, which stays.
+
+Coordinates are photo pixels (0-based, centres at integers), rounded to 0.001 px. `NAME.corrected.pts`,
+`NAME.corrected_2.pts` … hold the same landmarks, a face each, for other tools.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from hrlm.errors import FormatError
+from hrlm.formats import json as result_json
+from hrlm.formats import pts
+from hrlm.formats.atomic import WriteError, write_whole
+from hrlm.results import Box, Face, ModelInfo, PhotoInfo, PhotoResult
+
+SCHEMA = "hrlm.correction/1"
+MARK = ".corrected"
+SUFFIX = MARK + ".json"
+DECIMALS = 3
+_PTS = re.compile(re.escape(MARK) + r"(_\d+)?\.pts$")
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedFace:
+    """A face as a person left it.
+
+    Args:
+        landmarks: `(N, 2)` x, y in photo pixels.
+        predicted: its place among the result's faces; None for a face that the person added.
+        moved: the landmarks that the person placed one by one.
+        invisible: the landmarks that cannot be seen; where they stand is a guess.
+    """
+
+    landmarks: np.ndarray
+    predicted: int | None = None
+    moved: tuple[int, ...] = ()
+    invisible: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.landmarks)
+        if self.landmarks.shape != (count, 2) or not count or not np.isfinite(self.landmarks).all():
+            raise ValueError("landmarks must be finite and (N, 2)")
+        if not all(0 <= i < count for i in (*self.moved, *self.invisible)):
+            raise ValueError(f"moved and invisible must be landmarks, 0 to {count - 1}")
+        if self.predicted is not None and self.predicted < 0:
+            raise ValueError("predicted must be a face's place or null")
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """A photo's faces as a person left them; a face of the result that none of them is was deleted.
+
+    Args:
+        photo: as the result states it.
+        file: the photo's path from the correction's folder, `/` between parts; absolute where there is no such path.
+        model: whose prediction was corrected.
+        revision: 1 for the first that was saved, one more for each after it.
+        saved: UTC, ISO 8601.
+        checked: whether the person is done with the photo; only then is it ground truth.
+    """
+
+    photo: PhotoInfo
+    file: str
+    model: ModelInfo
+    revision: int
+    saved: str
+    checked: bool
+    faces: tuple[CorrectedFace, ...]
+
+    def __post_init__(self) -> None:
+        if self.revision < 1:
+            raise ValueError(f"revision must be at least 1, not {self.revision}")
+        if len({len(f.landmarks) for f in self.faces}) > 1:
+            raise ValueError("its faces have different numbers of landmarks")
+
+
+def path_of(result: Path) -> Path:
+    """Where the correction of a result file is kept."""
+    return result.with_name(result.name.removesuffix(".json") + SUFFIX)
+
+
+def is_correction(path: Path) -> bool:
+    """Whether a file is named as corrections are."""
+    return path.name.endswith(SUFFIX)
+
+
+def is_corrected_pts(path: Path) -> bool:
+    """Whether a file is named as the `.pts` files of corrections are and has its correction beside it."""
+    match = _PTS.search(path.name)
+    return match is not None and path.with_name(path.name[: match.start()] + SUFFIX).is_file()
+
+
+def current(result: Path) -> tuple[PhotoResult, PhotoResult]:
+    """A result file as it was predicted, and as it stands: with the person's correction where there is one.
+
+    A face that the person added or moved in part has no deviation where the person placed it; its box is the one that
+    was found, or for an added face the landmarks' bounding box.
+
+    Raises:
+        FormatError: either file cannot be read.
+    """
+    predicted = result_json.read(result)
+    path = path_of(result)
+    if not path.is_file() or result_json.looks_like_result(path):
+        return predicted, predicted
+    faces = tuple(_as_face(face, predicted.faces) for face in read(path).faces)
+    return predicted, replace(predicted, faces=faces)
+
+
+def changed_at(result: Path) -> int:
+    """When a result or its correction was last written, in nanoseconds."""
+    path = path_of(result)
+    return max(file.stat().st_mtime_ns for file in (result, path) if file == result or path.is_file())
+
+
+def _as_face(face: CorrectedFace, predicted: tuple[Face, ...]) -> Face:
+    own = predicted[face.predicted] if face.predicted is not None and face.predicted < len(predicted) else None
+    if own is None or len(own.landmarks) != len(face.landmarks):
+        low, high = face.landmarks.min(0), face.landmarks.max(0)
+        box: Box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+        return Face(face.landmarks, np.full(len(face.landmarks), np.nan), box, 1.0)
+    deviation = np.where((face.landmarks == own.landmarks).all(-1), own.deviation, np.nan)
+    return Face(face.landmarks, deviation, own.box, own.score, own.flags)
+
+
+def relative_photo(correction: Path, photo: Path) -> str:
+    """The value of `Correction.file` for a photo."""
+    there = photo.absolute()
+    try:
+        return PurePath(os.path.relpath(there, correction.absolute().parent)).as_posix()
+    except ValueError:  # another drive
+        return there.as_posix()
+
+
+def write(path: Path, correction: Correction) -> None:
+    """Write the correction, then its `.pts` files; those of faces that are gone are removed.
+
+    Raises:
+        WriteError: the folder or a file cannot be written.
+        FormatError: the name is taken by the result of a photo that is itself called `NAME.corrected`.
+    """
+    if result_json.looks_like_result(path):
+        raise FormatError(f"{path}: is the result of another photo: rename that photo and detect it again")
+    write_whole(path, dumps(correction).encode("ascii"))
+    stem = path.name.removesuffix(".json")
+    names = [f"{stem}.pts", *(f"{stem}_{k}.pts" for k in range(2, len(correction.faces) + 1))][: len(correction.faces)]
+    for name, face in zip(names, correction.faces, strict=True):
+        pts.write(path.with_name(name), face.landmarks)
+    try:
+        for old in path.parent.iterdir():
+            if _PTS.search(old.name) and _PTS.sub(MARK, old.name) == stem and old.name not in names:
+                old.unlink(missing_ok=True)
+    except OSError as e:
+        raise WriteError(path, e) from e
+
+
+def dumps(correction: Correction) -> str:
+    """The text of a correction's file: ASCII, a line per face."""
+    photo, model = correction.photo, correction.model
+    head = {
+        "schema": SCHEMA,
+        "revision": correction.revision,
+        "saved": correction.saved,
+        "checked": correction.checked,
+        "photo": {
+            "path": photo.path,
+            "width": photo.width,
+            "height": photo.height,
+            "orientation": photo.orientation,
+            "file": correction.file,
+        },
+        "model": {"name": model.name, "scheme": model.scheme, "version": model.version},
+    }
+    lines = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
+    faces = ",\n  ".join(json.dumps(face_data(face), allow_nan=False) for face in correction.faces)
+    lines.append(f'"faces": [\n  {faces}\n ]' if faces else '"faces": []')
+    return "{" + ",\n ".join(lines) + "}\n"
+
+
+def face_data(face: CorrectedFace) -> dict[str, Any]:
+    """A face as it stands in the file."""
+    return {
+        "predicted": face.predicted,
+        "landmarks": (np.round(face.landmarks, DECIMALS) + 0.0).tolist(),
+        "moved": sorted(set(face.moved)),
+        "invisible": sorted(set(face.invisible)),
+    }
+
+
+def face_from(data: Any) -> CorrectedFace:
+    """`face_data` back again.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        rows = [(_number(x), _number(y)) for x, y in data["landmarks"]]
+        predicted = data.get("predicted")
+        return CorrectedFace(
+            np.array(rows, np.float64).reshape(-1, 2),
+            None if predicted is None else _whole(predicted),
+            tuple(sorted({_whole(i) for i in data.get("moved", [])})),
+            tuple(sorted({_whole(i) for i in data.get("invisible", [])})),
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError) as e:
+        raise ValueError(f"a face needs landmarks, moved and invisible ({e})") from e
+
+
+def read(path: Path) -> Correction:
+    """Read a correction.
+
+    Raises:
+        FormatError: unreadable, damaged or of another version of the format.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as e:
+        raise FormatError(f"{path}: cannot be read ({e.strerror or e}): check the file and its rights") from e
+    except (ValueError, RecursionError) as e:
+        raise FormatError(f"{path}: is not valid JSON ({e}): take its last line from corrections.jsonl") from e
+    try:
+        return from_data(data)
+    except (ValueError, OverflowError) as e:
+        raise FormatError(f"{path}: {e}") from e
+
+
+def from_data(data: Any) -> Correction:
+    """A correction from the file's parsed JSON.
+
+    Raises:
+        ValueError: it is none.
+    """
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise ValueError(f"has the schema {schema!r}, corrections have {SCHEMA}")
+    try:
+        photo, model = data["photo"], data["model"]
+        return Correction(
+            PhotoInfo(
+                _text(photo["path"]),
+                _whole(photo["width"]),
+                _whole(photo["height"]),
+                _whole(photo.get("orientation", 1)),
+            ),
+            _text(photo["file"]),
+            ModelInfo(_text(model["name"]), _text(model["scheme"]), _text(model["version"])),
+            _whole(data["revision"]),
+            _text(data["saved"]),
+            data["checked"] is True,
+            tuple(face_from(f) for f in data["faces"]),
+        )
+    except (KeyError, TypeError, AttributeError) as e:
+        raise ValueError(f"is not a correction as hrlm writes it ({e})") from e
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("landmarks must be numbers")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} must be a whole number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} must be a text")
+    return value

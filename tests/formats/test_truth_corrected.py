@@ -1,0 +1,104 @@
+"""Corrected results as ground truth."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrlm.errors import DataError
+from hrlm.formats import corrections, pts
+from hrlm.formats import json as result_json
+from hrlm.formats.corrections import CorrectedFace, Correction
+from hrlm.formats.truth import find_truth, read_truth
+from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
+from hrlm.schemes import load_scheme
+
+MODEL = ModelInfo("ibug68", "ibug68", "2")
+POINTS = np.random.default_rng(0).uniform(0, 90, (68, 2)).round(3)
+
+
+def correct(photo: Path, stated: str, results: Path, checked: bool = True, faces: int = 1) -> Path:
+    """A photo, its result with `.pts` files, and the correction of it."""
+    photo.parent.mkdir(parents=True, exist_ok=True)
+    photo.touch()
+    result = (results / stated).with_suffix(".json")
+    info = PhotoInfo(stated, 100, 100)
+    result_json.write(result, PhotoResult(info, MODEL, (Face(POINTS + 1, np.ones(68), (0, 0, 90, 90), 0.9),)))
+    for k in range(1, faces + 1):
+        pts.write(result.with_name(result.stem + ("" if k == 1 else f"_{k}") + ".pts"), POINTS + 1)
+    path = corrections.path_of(result)
+    made = tuple(CorrectedFace(POINTS + k, 0, (), (3, 36)) for k in range(faces))
+    corrections.write(path, Correction(info, corrections.relative_photo(path, photo), MODEL, 1, "", checked, made))
+    return path
+
+
+def test_a_corrected_folder_is_truth_as_it_is(tmp_path: Path) -> None:
+    correct(tmp_path / "p" / "sub" / "a.jpg", "sub/a.jpg", tmp_path / "r", faces=2)
+    found = find_truth([tmp_path / "r"])
+    assert found.problems == []
+    (entry,) = found.annotated
+    assert entry.photo == tmp_path / "p" / "sub" / "a.jpg"
+    faces, problems = read_truth(entry, load_scheme("ibug68"))
+    assert problems == []
+    assert [f.points[0].tolist() for f in faces] == [POINTS[0].tolist(), pytest.approx((POINTS[0] + 1).tolist())]
+    assert np.flatnonzero(~faces[0].visible).tolist() == [3, 36]
+    assert len({f.name for f in faces}) == 2
+    # 36 measures the face: it counts although it is a guess
+    assert np.flatnonzero(np.isnan(faces[0].seen(load_scheme("ibug68"))[:, 0])).tolist() == [3]
+
+
+def test_results_beside_their_photos_count_by_their_correction(tmp_path: Path) -> None:
+    path = correct(tmp_path / "a.jpg", "a.jpg", tmp_path, faces=2)
+    (tmp_path / "b.jpg").touch()
+    found = find_truth([tmp_path])
+    assert [(e.photo.name, [f.name for f in e.files]) for e in found.annotated] == [("a.jpg", [path.name])]
+    assert found.without == 1
+    assert found.problems == []
+    assert find_truth([tmp_path / "a.jpg"]).annotated == found.annotated
+
+
+def test_a_photo_is_found_where_both_folders_went(tmp_path: Path) -> None:
+    correct(tmp_path / "p" / "a.jpg", "a.jpg", tmp_path / "r")
+    (tmp_path / "else").mkdir()
+    shutil.move(tmp_path / "p", tmp_path / "else" / "p")
+    found = find_truth([tmp_path / "r", tmp_path / "else" / "p"])
+    assert [e.photo for e in found.annotated] == [tmp_path / "else" / "p" / "a.jpg"]
+    assert found.without == 0
+    with pytest.raises(DataError):
+        find_truth([tmp_path / "r"])
+    # both moved together
+    shutil.move(tmp_path / "r", tmp_path / "else" / "r")
+    assert len(find_truth([tmp_path / "else" / "r"]).annotated) == 1
+
+
+def test_what_is_not_checked_is_not_truth(tmp_path: Path) -> None:
+    correct(tmp_path / "p" / "a.jpg", "a.jpg", tmp_path / "r", checked=False)
+    with pytest.raises(DataError, match="none of the 1 corrected photos is marked as checked"):
+        find_truth([tmp_path / "r"])
+    correct(tmp_path / "p" / "b.jpg", "b.jpg", tmp_path / "r")
+    found = find_truth([tmp_path / "r"])
+    assert [e.photo.name for e in found.annotated] == ["b.jpg"]
+    assert found.without == 1
+
+
+def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
+    correct(tmp_path / "p" / "a.jpg", "a.jpg", tmp_path / "r")
+    gone = correct(tmp_path / "p" / "b.jpg", "b.jpg", tmp_path / "r")
+    (tmp_path / "p" / "b.jpg").unlink()
+    broken = tmp_path / "r" / "c.corrected.json"
+    broken.write_text("{")
+    correct(tmp_path / "p" / "a.jpg", "a.jpg", tmp_path / "twice")
+    found = find_truth([tmp_path / "r", tmp_path / "twice"])
+    assert len(found.annotated) == 1
+    assert len(found.problems) == 3
+    for name in (gone, broken, "another correction"):
+        assert any(str(name) in p for p in found.problems)
+
+
+def test_a_correction_of_another_scheme_is_passed_over(tmp_path: Path) -> None:
+    correct(tmp_path / "p" / "a.jpg", "a.jpg", tmp_path / "r")
+    (entry,) = find_truth([tmp_path / "r"]).annotated
+    faces, problems = read_truth(entry, load_scheme("portrait"))
+    assert faces == []
+    assert "has 68 points where portrait has" in problems[0]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,16 +20,19 @@ from hrlm.commands.shared import (
     Quality,
     QualityOption,
     QuietOption,
+    amount,
     conclude,
     given_paths,
     photos_to_do,
     refuse,
+    tell_pairs,
 )
+from hrlm.formats.catalogue import FORMATS, Format
 
 if TYPE_CHECKING:
     from hrlm.runs.discovery import Source
 
-FORMATS = ("json", "pts", "csv")
+ABOUT_FORMATS = "; ".join(f"{f.name}: {f.about}" for f in FORMATS.values())
 
 
 class Wanted(StrEnum):
@@ -46,95 +50,118 @@ def command(
             metavar="PATHS…", help="Photos, folders (with all below them), patterns, or - for a list on standard input."
         ),
     ] = None,
+    null: NullOption = False,
     formats: Annotated[
         list[str] | None,
-        typer.Option(
-            "--format", metavar="pts,csv", help="Files besides NAME.json: pts a file per face, csv one table."
-        ),
+        typer.Option("--format", metavar="pts,csv,…", help=f"Files besides NAME.json. {ABOUT_FORMATS}."),
     ] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Draw the landmarks: NAME.overlay.jpg.")] = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="List what deserves a look, worst first: review.csv.")
+    ] = False,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A line of JSON for each photo as it is finished; - for standard output."),
+    ] = None,
     faces: Annotated[Wanted, typer.Option(help="Which of a photo's faces.")] = Wanted.ALL,
     min_face: Annotated[float, typer.Option(min=0, metavar="PIXELS", help="Leave out faces narrower than this.")] = 0,
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
     quality: QualityOption = Quality.BEST,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do again what an earlier run into DIR has finished.")
+    ] = False,
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Photos that the networks see at once.")] = 4,
-    null: NullOption = False,
+    max_memory: Annotated[
+        str, typer.Option(metavar="BYTES", help="For the pictures held at once, such as 500M or 4G.")
+    ] = "1G",
+    max_pixels: Annotated[
+        str, typer.Option(metavar="N", help="Refuse photos with more pixels, such as 200M or 1G.")
+    ] = "400M",
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Give a photo up that takes longer to decode.")
+    ] = 60,
+    shard: Annotated[
+        str, typer.Option(metavar="K/N", help="Do share K of N: one command a machine, one DIR for all.")
+    ] = "1/1",
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Work on a Ray cluster: its address, auto, or local for this machine."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Find the facial landmarks of photos.
 
-    Results mirror the folder of the photos: NAME.json for each. A photo that cannot be read is named and passed over,
-    and listed in errors.jsonl. Exit code: 0 all well, 1 some photos failed, 2 wrong usage or nothing to do,
-    130 interrupted.
+    Results mirror the folder of the photos: NAME.json for each. The same command again goes on where it was stopped
+    and leaves out what is done. A photo that cannot be read is named, passed over and listed in errors.jsonl. Exit
+    code: 0 all well, 1 some photos failed, 2 wrong usage or nothing to do, 130 interrupted.
     """
-    wanted = _formats(formats or [])
+    chosen = _formats(formats or [])
+    memory, pixels = amount(max_memory, 1024, "--max-memory"), amount(max_pixels, 1000, "--max-pixels")
     found = photos_to_do(*given_paths(paths, null), out)
 
     from hrlm.detector import Detector
     from hrlm.errors import HrlmError
-    from hrlm.formats import csv
-    from hrlm.photos import open_photo
-    from hrlm.render.overlay import Look
-    from hrlm.runs import sinks
+    from hrlm.models.build import find_weights
     from hrlm.runs.ahead import stop_on_interrupt
-    from hrlm.runs.detect_run import Choice, detect_photos
-    from hrlm.runs.discovery import Problem
-    from hrlm.runs.report import Reporter, Summary
+    from hrlm.runs.engine import Engine
+    from hrlm.runs.journal import Journal, fingerprint
+    from hrlm.runs.jsonl import forget_standard_output
+    from hrlm.runs.lock import only_run
+    from hrlm.runs.pipeline import Choice, Work
+    from hrlm.runs.ray_run import cluster
+    from hrlm.runs.report import Reporter
+    from hrlm.runs.resumable import Order, plan, run_photos
+    from hrlm.runs.shards import Shard
+    from hrlm.runs.sinks import prepare_folder, remove_temporary
+    from hrlm.runs.tables import check_tables
+    from hrlm.runs.writing import Writer
 
-    if "pts" in wanted and _in_place(found.sources, out):
+    tables = tuple(format for format in chosen if not format.per_photo)
+    if FORMATS["pts"] in chosen and _in_place(found.sources, out):
         refuse(f"--out {out} is the photos' own folder, whose .pts files may be hand-made: choose another for pts")
-    try:
-        sinks.prepare_folder(out)
-        detector = Detector(model, device=device.value, quality=quality.value)
-    except HrlmError as e:
-        refuse(str(e))
-    chosen = [sinks.pts_sink(out)] if "pts" in wanted else []
-    if overlay:
-        chosen.append(sinks.overlay_sink(out, detector.scheme, Look()))
-    # last, so that a photo with a result has all its files
-    chosen.append(sinks.json_sink(out))
-    with Reporter(len(found.sources), quiet) as reporter, ExitStack() as stack:
+    with ExitStack() as stack:
+        try:
+            share = Shard.parse(shard)
+            prepare_folder(out)
+            stack.enter_context(only_run(out, share))
+            if share.count == 1:
+                # beside other shares these may be files that are being written
+                remove_temporary({out, *((out / s.result).parent for s in found.sources)})
+            make = partial(Detector, model, device=device.value, quality=quality.value)
+            detector = make()
+            check_tables(tables, detector.scheme)
+            what = {"faces": faces.value, "min_face": min_face, "quality": quality.value}
+            mark = fingerprint(find_weights(model), version=detector.info.version, **what)
+            journal = Journal(out, share)
+            if ray is not None:
+                # before the signals are handled here, as Ray handles them too
+                stack.enter_context(cluster(ray))
+        except HrlmError as e:
+            refuse(str(e))
+        found.sources = [source for source in found.sources if share.takes(source)]
+        writer = Writer(out, [f.name for f in chosen if f.per_photo], overlay, detector.scheme)
+        order = Order(out, detector.scheme, mark, tables, review, jsonl, overwrite, share)
+        items = plan(found, journal, writer, order)
+        reporter = stack.enter_context(Reporter(sum(item.work is not Work.NOTHING for item in items), quiet))
+        tell_pairs(found, reporter)
         for problem in found.problems:
             reporter.problem(problem)
         stop = stack.enter_context(stop_on_interrupt(lambda: reporter.say("finishing the photos in hand …")))
-        failures: list[Problem] = []
-        summary = Summary()
-        try:
-            with ExitStack() as table:
-                add_rows = None
-                if "csv" in wanted:
-                    add_rows = table.enter_context(csv.writer(out / sinks.TABLE_FILE, len(detector.scheme)))
-                summary = detect_photos(
-                    found.sources,
-                    detector,
-                    open_photo,
-                    chosen,
-                    reporter,
-                    Choice(faces.value, min_face, batch),
-                    add_rows,
-                    stop,
-                )
-                summary.problems[:0] = found.problems
-        except HrlmError as e:
-            failures.append(Problem(str(out / sinks.TABLE_FILE), str(e)))
-        summary.problems.extend(failures)
-        try:
-            sinks.write_errors(out, summary.problems)
-        except HrlmError as e:
-            failures.append(Problem(str(out / sinks.ERRORS_FILE), str(e)))
-            summary.problems.append(failures[-1])
-        for problem in failures:
-            reporter.problem(problem)
+        choice = Choice(faces.value, min_face, batch, memory)
+        engine = Engine(make, writer, choice, detector.device.type != "cpu", timeout, pixels)
+        work = engine.here(items, detector, stop) if ray is None else engine.on_cluster(items, stop)
+        summary = run_photos(found, items, work, journal, writer, order, reporter, stop)
+    if summary.pipe_closed:
+        forget_standard_output()
     conclude(summary, reporter)
 
 
-def _formats(given: Sequence[str]) -> set[str]:
-    names = {name.strip().lower() for item in given for name in item.split(",")}
-    for name in names:
-        if name not in FORMATS:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(FORMATS)}", param_hint="--format")
-    return names
+def _formats(given: Sequence[str]) -> list[Format]:
+    names = {name.strip().lower() for item in given for name in item.split(",")} - {"json"}
+    for name in names - FORMATS.keys():
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+    return [format for name, format in FORMATS.items() if name in names]
 
 
 def _in_place(sources: Sequence[Source], out: Path) -> bool:

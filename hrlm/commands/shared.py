@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -81,9 +82,28 @@ def photos_to_do(paths: list[str], listed: bool, out: Path) -> Found:
     return found
 
 
+def tell_pairs(found: Found, reporter: Reporter) -> None:
+    """Say which files were left out on purpose."""
+    from hrlm.runs.report import counted
+
+    if found.paired:
+        reporter.say(f"{counted(found.paired, 'camera raw file')} left out: each has a photo of its name beside it")
+
+
+def amount(text: str, thousand: int, option: str) -> int:
+    """The number that `500M` or `4G` means, where a K is `thousand`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
+    number = round(float(match[1]) * thousand ** " KMGT".index(match[2].upper() or " ")) if match else 0
+    if number < 1:
+        raise typer.BadParameter(f"{text!r} is no amount such as 500M or 4G", param_hint=option)
+    return number
+
+
 def conclude(summary: Summary, reporter: Reporter) -> NoReturn:
     """Say the summary and end with the run's exit code."""
     reporter.say(str(summary))
+    if summary.interrupted:
+        reporter.say("run the same command again to go on")
     raise typer.Exit(summary.exit_code)
 
 

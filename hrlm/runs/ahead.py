@@ -21,7 +21,14 @@ MEMORY = 1 << 30
 
 def thread_count() -> int:
     """Threads for decoding and encoding: a few, as the detector wants the cores too."""
-    return min(MOST_THREADS, os.cpu_count() or 1)
+    return min(MOST_THREADS, cores())
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Window:
@@ -61,21 +68,33 @@ def ahead(
         yield begun.popleft()
 
 
-@contextlib.contextmanager
-def stop_on_interrupt(told: Callable[[], None]) -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, after which `told` is called; the second raises KeyboardInterrupt."""
-    stop = threading.Event()
+class Stop(threading.Event):
+    """Set when a run is to end early, with the signal that asked for it."""
 
-    def first(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def __init__(self) -> None:
+        super().__init__()
+        self.signal: int = signal.SIGINT
+
+
+@contextlib.contextmanager
+def stop_on_interrupt(told: Callable[[], None]) -> Iterator[Stop]:
+    """What the first Ctrl-C or SIGTERM sets, after which `told` is called; the second raises KeyboardInterrupt."""
+    stop = Stop()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        again = stop.is_set()
+        stop.signal = number
         stop.set()
+        if again:
+            raise KeyboardInterrupt
         told()
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = signal.signal(signal.SIGINT, first)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-# part of every overlay's name, so that a folder's overlays are never taken for its photos
+from hrlm.photos import RAW_SUFFIXES
+
 OVERLAY_MARK = ".overlay"
+# ends the stem of every picture that hrlm makes beside a result, so that none is ever taken for a photo
+_MADE = re.compile(r"\.(overlay|compare|(closeups|upright|ffhq)(_\d+)?|mask_\w+)")
 _COUNTED = re.compile(r"(.+)_\d+", re.DOTALL)
 
 
@@ -42,10 +45,11 @@ class Problem:
 
 @dataclass
 class Found:
-    """What discovery found, in a stable order."""
+    """What discovery found, in a stable order; `paired` raw files were left out for the photos beside them."""
 
     sources: list[Source] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    paired: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,9 @@ def find_photos(
 ) -> Found:
     """Find the photos that `paths` mean.
 
-    A file is taken whatever its suffix; a folder gives the photos below it, sorted by path, hidden ones and overlays
-    left out; a name that does not exist is tried as a pattern (`**` for any depth). Each photo comes once.
+    A file is taken whatever its suffix; a folder gives the photos below it, sorted by path. Left out there are hidden
+    files, pictures that hrlm made, and camera raw files beside a photo of the same name. A name that does not exist is
+    tried as a pattern (`**` for any depth). Each photo comes once.
 
     Args:
         paths: files, folders and patterns.
@@ -90,7 +95,7 @@ def find_photos(
                 tops.append(_absolute(match))
                 # one folder is what results mirror: inside it, photos go by their place in it
                 alone = matches == [path] and len(paths) == 1
-                files = _walk(match, wanted, barred, found.problems)
+                files = _walk(match, wanted, barred, found)
                 new = [(file, file.relative_to(match) if alone else file) for file in files]
             elif matches == [path] or _is_photo(match, wanted):
                 tops.append(_absolute(match).parent)
@@ -118,12 +123,18 @@ def _absolute(path: Path) -> Path:
 
 
 def _is_photo(path: Path, suffixes: frozenset[str]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith(".") and not path.stem.endswith(OVERLAY_MARK)
+    return (
+        path.suffix.lower() in suffixes
+        and not path.name.startswith(".")
+        and not _MADE.fullmatch(Path(path.stem).suffix)
+    )
 
 
-def _walk(top: Path, suffixes: frozenset[str], barred: str | None, problems: list[Problem]) -> Iterator[Path]:
+def _walk(top: Path, suffixes: frozenset[str], barred: str | None, found: Found) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(str(error.filename), f"cannot be listed ({error.strerror}): check the folder's rights"))
+        found.problems.append(
+            Problem(str(error.filename), f"cannot be listed ({error.strerror}): check the folder's rights")
+        )
 
     # a given folder is entered even where it is the output folder: results may stand beside their photos
     seen = {os.path.realpath(top)}
@@ -136,7 +147,16 @@ def _walk(top: Path, suffixes: frozenset[str], barred: str | None, problems: lis
                 seen.add(real)
                 keep.append(name)
         folders[:] = keep
-        yield from (file for name in sorted(files) if _is_photo(file := Path(folder, name), suffixes))
+        photos = [file for name in sorted(files) if _is_photo(file := Path(folder, name), suffixes)]
+        # cameras that write both give raw and JPEG one name: the same shot, to be done once
+        developed = {file.stem.casefold() for file in photos if not _is_raw(file)}
+        kept = [file for file in photos if not _is_raw(file) or file.stem.casefold() not in developed]
+        found.paired += len(photos) - len(kept)
+        yield from kept
+
+
+def _is_raw(path: Path) -> bool:
+    return path.suffix.lower() in RAW_SUFFIXES
 
 
 def _common(folders: Sequence[Path]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,6 +15,8 @@ from hrlm.runs.discovery import Problem
 
 # seconds between lines where there is no terminal
 LINE_EVERY = 10.0
+# not among Python's signals where the system has none
+SIGPIPE = 13
 
 
 def one_line(text: str) -> str:
@@ -28,7 +31,15 @@ def reason_of(error: Exception) -> str:
 
 @dataclass
 class Summary:
-    """What became of a run; `seconds` of wall-clock."""
+    """What became of a run.
+
+    Args:
+        photos: that were worked on.
+        done: photos that needed no work, as an earlier run had finished them.
+        seconds: of wall-clock.
+        stopped_by: the signal of an interruption.
+        pipe_closed: whether the reader of standard output went away, which ends a run.
+    """
 
     photos: int = 0
     faces: int = 0
@@ -36,18 +47,24 @@ class Summary:
     problems: list[Problem] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    done: int = 0
+    stopped_by: int = signal.SIGINT
+    pipe_closed: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 all well, 1 something failed, 130 interrupted."""
-        return 130 if self.interrupted else int(bool(self.problems))
+        """0 all well, 1 something failed; 130 interrupted, 143 terminated, 141 nobody reads standard output."""
+        if self.pipe_closed:
+            return 128 + SIGPIPE
+        return 128 + self.stopped_by if self.interrupted else int(bool(self.problems))
 
     def __str__(self) -> str:
         rate = self.photos / self.seconds if self.seconds > 0 else 0.0
         start = "interrupted after " if self.interrupted else ""
+        done = f"{self.done} already done, " if self.done else ""
         return (
             f"{start}{counted(self.photos, 'photo')}, {counted(self.faces, 'face')}, "
-            f"{self.without_face} without a face, {len(self.problems)} failed, "
+            f"{self.without_face} without a face, {done}{len(self.problems)} failed, "
             f"{self.seconds:.1f} s, {rate:.2f} photos/s"
         )
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 
 from hrlm.errors import HrlmError
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
 from hrlm.formats.atomic import WriteError, replacing, write_whole
+from hrlm.formats.catalogue import Format, write_photo
 from hrlm.photos import Photo
-from hrlm.render.overlay import Look, draw_faces, jpeg_bytes, png_bytes
+from hrlm.render.files import jpeg_bytes, png_bytes, read_metadata
+from hrlm.render.overlay import Look, draw_faces
 from hrlm.results import PhotoResult
 from hrlm.runs.discovery import OVERLAY_MARK, Problem, Source
 from hrlm.schemes import Scheme
 
-Sink = Callable[[Source, Photo, PhotoResult], None]
+Sink = Callable[[Source, PhotoResult], None]
+PhotoSink = Callable[[Source, Photo, PhotoResult], None]
 
 ERRORS_FILE = "errors.jsonl"
-TABLE_FILE = "landmarks.csv"
+OVERLAY_SUFFIX = OVERLAY_MARK + ".jpg"
+_TEMPORARY = re.compile(r"\.hrlm-([0-9a-f]{12}\.tmp|probe)")
 
 
-def json_sink(out: Path) -> Sink:
+def json_sink(out: Path) -> PhotoSink:
     """`NAME.json`: the whole result."""
 
     def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
@@ -31,18 +37,24 @@ def json_sink(out: Path) -> Sink:
     return sink
 
 
-def pts_sink(out: Path) -> Sink:
-    """`NAME.pts` with the largest face, `NAME_2.pts`, `NAME_3.pts` … with the others."""
+def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:
+    """A per-photo format: `NAME` with its suffix.
 
-    def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
+    `pts` takes one face a file: `NAME.pts` the largest, `NAME_2.pts`, `NAME_3.pts` … the others.
+    """
+
+    def sink(source: Source, result: PhotoResult) -> None:
+        write_photo(format, with_suffix(out / source.result, format.suffix), result, scheme, source.file)
+
+    def pts_sink(source: Source, result: PhotoResult) -> None:
         for number, face in enumerate(result.faces, start=1):
             path = out / source.result if number == 1 else with_suffix(out / source.numbered, f"_{number}")
-            pts.write(with_suffix(path, ".pts"), face.landmarks)
+            pts.write(with_suffix(path, format.suffix), face.landmarks)
 
-    return sink
+    return pts_sink if format.name == "pts" else sink
 
 
-def overlay_sink(out: Path, scheme: Scheme, look: Look, quality: int = 92, png: bool = False) -> Sink:
+def overlay_sink(out: Path, scheme: Scheme, look: Look, quality: int = 92, png: bool = False) -> PhotoSink:
     """`NAME.overlay.jpg` or `.png`: the landmarks drawn on the photo at full resolution."""
 
     def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
@@ -61,17 +73,17 @@ def write_overlay(
         HrlmError: the result does not fit the scheme, or the picture not the format.
     """
     drawn = draw_faces(photo.pixels, result.faces, scheme, look)
-    data = png_bytes(drawn) if png else jpeg_bytes(drawn, quality)
+    metadata = read_metadata(photo.path)
+    data = png_bytes(drawn, metadata) if png else jpeg_bytes(drawn, quality, metadata)
     write_whole(with_suffix(Path(path), OVERLAY_MARK + (".png" if png else ".jpg")), data)
 
 
-def write_errors(out: Path, problems: Sequence[Problem]) -> None:
-    """`errors.jsonl`: an object with `path` and `reason` per line; an earlier run's file goes when there are none.
+def write_errors(path: Path, problems: Sequence[Problem]) -> None:
+    """An object with `path` and `reason` per line; an earlier run's file goes when there are none.
 
     Raises:
         WriteError: the folder or the file cannot be written.
     """
-    path = out / ERRORS_FILE
     if problems:
         lines = (json.dumps({"path": p.name, "reason": p.reason}) + "\n" for p in problems)
         write_whole(path, "".join(lines).encode("ascii"))
@@ -94,6 +106,15 @@ def prepare_folder(out: Path) -> None:
     with replacing(probe):
         pass
     probe.unlink(missing_ok=True)
+
+
+def remove_temporary(folders: Iterable[Path]) -> None:
+    """Remove what killed runs left half written in these folders (not below them)."""
+    for folder in set(folders):
+        with contextlib.suppress(OSError):
+            for path in folder.iterdir():
+                if _TEMPORARY.fullmatch(path.name):
+                    path.unlink()
 
 
 def with_suffix(path: Path, suffix: str) -> Path:

@@ -1,5 +1,7 @@
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -64,10 +66,12 @@ def test_photos_are_found_beside_results_and_from_here(tmp_path: Path, monkeypat
 def test_styles_numbers_and_png(tmp_path: Path) -> None:
     detected(tmp_path / "in", tmp_path / "in", "a.png")
     seen = []
-    for k, options in enumerate(([], ["--style", "points"], ["--style", "contours"], ["--numbers"])):
+    styles = ("points", "contours", "mesh", "ellipses", "mesh,ellipses")
+    for k, options in enumerate(([], ["--numbers"], *(["--style", style] for style in styles))):
         assert run(tmp_path / "in", "--out", tmp_path / str(k), "--png", *options).exit_code == 0
         seen.append((tmp_path / str(k) / "a.overlay.png").read_bytes())
-    assert len(set(seen)) == 4
+    assert len(set(seen)) == 7
+    assert run(tmp_path / "in", "--out", tmp_path / "x", "--style", "points,spots").exit_code == 2
 
 
 def test_faults_are_named_and_passed_over(tmp_path: Path) -> None:
@@ -95,21 +99,38 @@ def test_the_photo_itself_is_never_overwritten(tmp_path: Path) -> None:
     assert files(tmp_path) == {"a.png", "a.json", "a.overlay.png"}
 
 
-def test_photos_are_detected_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class FakeDetector:
-        def __init__(self, model: str, device: str) -> None:
-            self.scheme = load_scheme("ibug68")
-            self.info = ModelInfo(model, "ibug68", "0")
+class FakeDetector:
+    seen: ClassVar[list[str]] = []
 
-        def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:
-            return [[face()] for _ in photos]
+    def __init__(self, model: str, device: str) -> None:
+        self.scheme = load_scheme("ibug68")
+        self.info = ModelInfo(model, "ibug68", "0")
 
+    def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:
+        self.seen.extend(photo.path for photo in photos)
+        return [[face()] for _ in photos]
+
+
+def test_photos_are_detected_first_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hrlm.detector.Detector", FakeDetector)
+    FakeDetector.seen.clear()
     Image.new("RGB", (200, 210), (90, 90, 90)).save(tmp_path / "a.png")
     (tmp_path / "settings.json").write_text("{}")
     result = run(tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
-    assert files(tmp_path / "out") == {"a.overlay.jpg"}
+    assert files(tmp_path / "out") == {"a.json", "a.overlay.jpg"}
+    assert result_json.read(tmp_path / "out" / "a.json").photo.path == "a.png"
+    Image.new("RGB", (200, 210), (20, 90, 90)).save(tmp_path / "b.png")
+    again = run(tmp_path, "--out", tmp_path / "out", "--closeups", "--measures")
+    assert again.exit_code == 0, again.stderr
+    assert [Path(p).name for p in FakeDetector.seen] == ["a.png", "b.png"], "a result that is there is used"
+    new = {f"{name}.{kind}" for name in "ab" for kind in ("json", "closeups.jpg")} | {"a.overlay.jpg", "measures.csv"}
+    assert files(tmp_path / "out") == new
+    rows = (tmp_path / "out" / "measures.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["photo", "a.png", "b.png"]
+    os.utime(tmp_path / "a.png")
+    assert run(tmp_path, "--out", tmp_path / "out").exit_code == 0
+    assert [Path(p).name for p in FakeDetector.seen[2:]] == ["a.png"], "a photo that changed is detected again"
 
 
 def test_nothing_to_do(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from hrlm.commands import benchmark
+from hrlm.detector import Located
+from hrlm.evaluation.speed import Memory
+from hrlm.finding import FoundFace
 from hrlm.formats import pts
+from hrlm.geometry import CropTransform
 from hrlm.photos import Photo
 from hrlm.results import Face, ModelInfo
 from hrlm.schemes import load_scheme
@@ -35,6 +40,14 @@ class FakeDetector:
 
     def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:
         return [[self.face(p.width / 5)] if p.pixels.max() else [] for p in photos]
+
+    def find(self, photo: Photo, min_face: float = 0) -> list[FoundFace]:
+        return [FoundFace((0, 0, 9, 9), 1.0, np.arange(10.0).reshape(5, 2))]
+
+    def locate(self, photos: Sequence[Photo], crops: Sequence[CropTransform]) -> list[Located]:
+        n = len(crops[0])
+        points = np.stack([self.face(photos[0].width / 5).landmarks] * n)
+        return [Located(points, np.tile(np.eye(2), (n, 68, 1, 1)))]
 
     def face(self, side: float) -> Face:
         return Face(SHAPE * side - 0.5 + (self._off * side, 0), np.ones(68), (-0.5, -0.5, side, side), 0.9)
@@ -63,8 +76,9 @@ def rows(result: Result) -> list[list[str]]:
 def test_tables_go_to_standard_output_and_talk_to_standard_error(folder: Path) -> None:
     result = run(folder, "--resolutions", "40,native")
     assert result.exit_code == 0, result.stderr
-    assert ["all", "full", "2", "1", "2.00", "2.00", "2.00", "37.50", "50.00", "50.00"] in rows(result)
-    assert ["", "global alone", "2", "1", "5.00", "5.00", "5.00", "18.75", "50.00", "50.00"] in rows(result)
+    rates = ["30.00", "37.50", "40.00", "50.00", "50.00", "50.00"]
+    assert ["all", "full", "2", "1", "2.00", "2.00", "2.00", *rates] in rows(result)
+    assert ["", "global alone", "2", "1", "5.00", "5.00", "5.00"] in [row[:7] for row in rows(result)]
     assert ["40 px", "full", "2", "1", "1", "2.00", "2.00"] in rows(result)
     assert result.stderr == "1 photo without ground truth left aside\n"
 
@@ -75,7 +89,12 @@ def test_quiet_still_prints_the_figures(folder: Path) -> None:
     assert "2.00" in result.stdout
 
 
-def test_json_and_speed(folder: Path) -> None:
+def test_json_and_speed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def memory(photo: Path, model: str, device: str, quality: str) -> list[Memory]:
+        return [Memory(1, 3, 400, None)]
+
+    # processes of their own would load the real detector
+    monkeypatch.setattr("hrlm.evaluation.speed.measure_memory", memory)
     out = folder / "new" / "figures.json"
     result = run(folder, "--json", out, "--speed", "--model", "mine")
     assert result.exit_code == 0, result.stderr
@@ -84,7 +103,82 @@ def test_json_and_speed(folder: Path) -> None:
     assert data["summaries"]["all"]["full"]["nme"] == pytest.approx(0.02, abs=1e-4)
     assert data["speed"]["photos"] == 2
     assert data["speed"]["detect_seconds"] > 0
+    assert set(data["median_seconds"]) == {"decode, Pillow", "decode", "find", "global", "regional", "write"}
+    assert data["memory"][0]["peak"] == 400
     assert not list(folder.rglob("seen.json")), "results of the timing must not stay"
+
+
+def test_a_report_folder(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = folder / "report"
+    result = run(folder, "--out", out, "--calibration", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads((out / "report.json").read_text())["calibration"]["groups"]["all"]["full"]["landmarks"] == 68
+    assert (out / "report.html").stat().st_size > (out / "ced.png").stat().st_size > 1000
+
+
+def test_peers_stand_in_the_same_tables(folder: Path) -> None:
+    peers = folder / "peers"
+    pts.write(peers / "all" / "seen.pts", SHAPE * SIDE - 0.5 + np.array([0.03 * SIDE, 0]))
+    pts.write(peers / "small" / "seen.pts", SHAPE * 40 - 0.5 + np.array([0.04 * 40, 0]))
+    given = [f"--predictions=p={peers / 'all'}", f"--predictions=p@40={peers / 'small'}"]
+    data = folder / "data"
+    data.mkdir()
+    for name in ("seen.png", "seen_1.pts", "dark.png", "dark.pts"):
+        shutil.copy(folder / name, data / name)
+    result = run(data, "--resolutions", "40,native", *given)
+    assert result.exit_code == 0, result.stderr
+    assert ["", "p", "2", "1", "3.00"] in [row[:5] for row in rows(result)]
+    assert ["", "p", "2", "1", "1", "4.00", "3.00"] in rows(result)
+
+
+def test_reduced_photos_are_kept_with_their_truth(folder: Path) -> None:
+    kept = folder.with_name("kept")
+    assert run(folder, "--resolutions", "40", "--save-reduced", kept).exit_code == 0
+    assert sorted(p.name for p in (kept / "40").iterdir()) == ["dark.png", "dark.pts", "seen.png", "seen.pts"]
+    with Image.open(kept / "40" / "seen.png") as image:
+        assert image.width == pytest.approx(200, abs=3)
+    assert np.ptp(pts.read(kept / "40" / "seen.pts")[:, 0]) == pytest.approx(40, abs=0.5)
+    # which is annotated data itself
+    assert run(kept / "40").exit_code == 0
+
+
+@pytest.mark.parametrize("given", ["nothing", "=x", "p=", "full=x", "p@64=x", "p@40=x"])
+def test_predictions_that_make_no_sense_are_wrong_usage(folder: Path, given: str) -> None:
+    result = run(folder, "--resolutions", "40", "--predictions", given)
+    assert result.exit_code == 2
+    assert "--predictions" in result.stderr
+
+
+def test_true_boxes_need_no_finder(folder: Path) -> None:
+    result = run(folder, "--boxes", "truth")
+    assert ["all", "full", "2", "0", "2.00"] in [row[:5] for row in rows(result)]
+
+
+def test_stability_needs_no_truth(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the fake's face follows the size of the picture: let it see the whole
+    monkeypatch.setattr("hrlm.evaluation.stability.SURROUNDINGS", 20)
+    bare = folder / "bare"
+    bare.mkdir()
+    shutil.copy(folder / "seen.png", bare / "a.png")
+    assert run(bare).exit_code == 2
+    result = run(bare, "--stability", "--json", folder / "s.json")
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads((folder / "s.json").read_text())
+    assert {r["system"] for r in figures["stability"]} == {"full", "global alone"}
+    assert figures["summaries"] == {"all": {}}
+    assert run(folder, "--frames").exit_code == 2
+
+
+def test_templates_of_another_laboratory(folder: Path) -> None:
+    (folder / "dark.pts").unlink()
+    (folder / "seen_1.pts").unlink()
+    template = (SHAPE * SIDE - 0.5)[[36, 45, 8]]
+    (folder / "seen.tem").write_text("3\n" + "".join(f"{x} {y}\n" for x, y in template))
+    (folder / "map.yaml").write_text("points: 3\nscheme: ibug68\npairs: {0: 36, 1: 45, 2: chin}\n")
+    result = run(folder, "--map", folder / "map.yaml")
+    assert result.exit_code == 0, result.stderr
+    assert ["8", "chin", "1", "2.00", "2.00", "0.00", "0.00"] in [row[:7] for row in rows(result)]
 
 
 def test_bad_files_are_named_and_passed_over(folder: Path) -> None:

@@ -1,73 +1,19 @@
+import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from PIL import Image
-from typer.testing import CliRunner, Result
+from detecting import FakeDetector, files, photo, run
 
-from hrlm.commands import detect
 from hrlm.formats import csv, pts
 from hrlm.formats import json as result_json
 from hrlm.photos import Photo
-from hrlm.results import Face, ModelInfo
-from hrlm.schemes import load_scheme
 
 ROOT = Path(__file__).parents[2]
-Before = Callable[[Sequence[Photo]], None]
-
-
-class FakeDetector:
-    """Finds as many faces as the photo's first pixel says; `before` may raise."""
-
-    before: Before = staticmethod(lambda photos: None)
-    batches: list[int]
-
-    def __init__(self, model: str, device: str, quality: str = "best") -> None:
-        self.scheme = load_scheme("ibug68")
-        self.info = ModelInfo(model, "ibug68", "0")
-        type(self).batches = []
-
-    def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:
-        self.batches.append(len(photos))
-        type(self).before(photos)
-        return [[self.face(k) for k in range(p.pixels[0, 0, 0])][: 1 if faces == "largest" else None] for p in photos]
-
-    @staticmethod
-    def face(k: int) -> Face:
-        points = np.linspace(2, 20, 136).reshape(68, 2) + k
-        return Face(points, np.full(68, 0.5), (2.0 + k, 2.0 + k, 20.0, 20.0), 0.9)
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeDetector]:
-    monkeypatch.setattr("hrlm.detector.Detector", FakeDetector)
-    monkeypatch.setattr(FakeDetector, "before", staticmethod(lambda photos: None))
-    return FakeDetector
-
-
-def photo(path: Path, faces: int = 1) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.full((30, 40, 3), 100, np.uint8)
-    pixels[0, 0] = faces
-    # without loss, so that the first pixel says what it should
-    with path.open("wb") as file:
-        Image.fromarray(pixels).save(file, "PNG")
-    return path
-
-
-def run(*arguments: str | Path, stdin: bytes | None = None) -> Result:
-    app = typer.Typer()
-    app.command()(detect.command)
-    return CliRunner().invoke(app, [str(a) for a in arguments], input=stdin)
-
-
-def files(folder: Path) -> set[str]:
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_a_folder(tmp_path: Path, fake: type[FakeDetector]) -> None:
@@ -131,7 +77,7 @@ def test_only_the_culprit_of_a_batch_fails(tmp_path: Path, fake: type[FakeDetect
     assert "c.png: detection failed (RuntimeError: no way)" in result.stderr
 
 
-def test_an_interrupt_keeps_what_is_done(tmp_path: Path, fake: type[FakeDetector]) -> None:
+def test_a_second_interrupt_keeps_what_is_noted(tmp_path: Path, fake: type[FakeDetector]) -> None:
     for name in "abcdefghij":
         photo(tmp_path / "in" / f"{name}.png")
 
@@ -143,11 +89,10 @@ def test_an_interrupt_keeps_what_is_done(tmp_path: Path, fake: type[FakeDetector
     result = run(tmp_path / "in", "--out", tmp_path / "out", "--batch", "1", "--format", "csv")
     assert result.exit_code == 130
     assert "interrupted after" in result.stderr
-    done = {r.photo for r in csv.read(tmp_path / "out" / "landmarks.csv")}
-    written = {Path(f).stem for f in files(tmp_path / "out") if f.endswith(".json")}
-    assert {Path(p).stem for p in done} <= written
-    assert {"a", "b"} <= written
-    assert not any(f.endswith(".tmp") for f in files(tmp_path / "out"))
+    done = {json.loads(line)["result"] for line in (tmp_path / "out" / "run.jsonl").read_text().splitlines()}
+    assert {"a", "b"} <= done
+    # no table, no temporary file: nothing but whole results
+    assert {f"{name}.json" for name in done} <= files(tmp_path / "out") <= {f"{name}.json" for name in "abcdefghij"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
@@ -165,6 +110,7 @@ def test_ctrl_c_finishes_what_is_in_hand(tmp_path: Path, fake: type[FakeDetector
     result = run(tmp_path / "in", "--out", tmp_path / "out", "--batch", "2", "--format", "csv")
     assert result.exit_code == 130
     assert "finishing the photos in hand" in result.stderr
+    assert "run the same command again" in result.stderr
     rows = [r.photo for r in csv.read(tmp_path / "out" / "landmarks.csv")]
     assert 4 <= len(rows) < 40
     # all that were begun are whole and in order
@@ -190,11 +136,11 @@ def test_shared_stems_and_odd_names(tmp_path: Path, fake: type[FakeDetector]) ->
 def test_the_output_folder_inside_the_photos(tmp_path: Path, fake: type[FakeDetector]) -> None:
     photo(tmp_path / "a.png")
     for _ in range(2):
-        result = run(tmp_path, "--out", tmp_path / "out", "--overlay")
+        result = run(tmp_path, "--out", tmp_path / "out", "--overlay", "--overwrite")
         assert "1 photo," in result.stderr
     # beside the photos: overlays are not taken for photos either
     for _ in range(2):
-        result = run(tmp_path / "a.png", tmp_path, "--out", tmp_path, "--overlay")
+        result = run(tmp_path / "a.png", tmp_path, "--out", tmp_path, "--overlay", "--overwrite")
     assert files(tmp_path) >= {"a.png", "a.json", "a.overlay.jpg"}
     assert not any("overlay.overlay" in f for f in files(tmp_path))
 
@@ -244,19 +190,23 @@ def test_faces_option(tmp_path: Path, fake: type[FakeDetector]) -> None:
     assert len(result_json.read(tmp_path / "out" / "a.json").faces) == 1
 
 
-def test_a_full_disk_ends_the_run(tmp_path: Path, fake: type[FakeDetector], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_full_or_read_only_disk_ends_the_run(
+    tmp_path: Path, fake: type[FakeDetector], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     for k in range(40):
         photo(tmp_path / "in" / f"{k:02}.png")
 
     def full(path: Path, result: object) -> None:
         from hrlm.formats.atomic import WriteError
 
-        raise WriteError(path, OSError(28, "No space left on device"))
+        raise WriteError(path, OSError(number, os.strerror(number)))
 
     monkeypatch.setattr(result_json, "write", full)
     result = run(tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert result.stderr.count("free some space") == 1
+    assert result.stderr.count("cannot be written") == 1
+    assert "then run the same command again" in result.stderr
     assert sum(fake.batches) < 40
 
 

@@ -10,10 +10,11 @@ from rich.console import Console
 
 from hrlm.formats.atomic import WriteError
 from hrlm.photos import Photo
-from hrlm.results import Face, ModelInfo
+from hrlm.results import Face, ModelInfo, PhotoResult
 from hrlm.runs.ahead import Window, ahead
-from hrlm.runs.detect_run import Choice, detect_photos
+from hrlm.runs.detect_run import detect_photos
 from hrlm.runs.discovery import Source
+from hrlm.runs.pipeline import Choice
 from hrlm.runs.report import Reporter, Summary, one_line
 
 
@@ -48,21 +49,22 @@ def quiet() -> Reporter:
 
 def test_order_and_batches() -> None:
     detector = Nobody()
-    rows: list[str] = []
+    written: list[str] = []
     summary = detect_photos(
-        sources(9), detector, open_one, [], quiet(), Choice(batch=3), lambda name, faces: rows.append(name)
+        sources(9), detector, open_one, [lambda s, p, r: written.append(s.name)], quiet(), Choice(batch=3)
     )
-    assert detector.batches == [["0.png", "1.png", "2.png"], ["3.png", "5.png", "6.png"], ["7.png", "8.png"]]
-    assert rows == [f"{i}.png" for i in range(9) if i != 4]
+    # by their place in the list, so that a resumed run batches alike
+    assert detector.batches == [["0.png", "1.png", "2.png"], ["3.png", "5.png"], ["6.png", "7.png", "8.png"]]
+    assert sorted(written) == [f"{i}.png" for i in range(9) if i != 4]
     assert (summary.photos, summary.without_face, summary.exit_code) == (9, 8, 1)
     assert "MemoryError" in summary.problems[0].reason
 
 
-def test_a_table_that_cannot_be_written_ends_the_run() -> None:
-    def full(name: str, faces: Sequence[Face]) -> None:
-        raise WriteError(Path("landmarks.csv"), OSError(28, "No space left on device"))
+def test_a_full_disk_ends_the_run_with_one_message() -> None:
+    def full(source: Source, photo: Photo, result: PhotoResult) -> None:
+        raise WriteError(Path("a.json"), OSError(28, "No space left on device"))
 
-    summary = detect_photos(sources(60)[10:], Nobody(), open_one, [], quiet(), Choice(batch=1), full)
+    summary = detect_photos(sources(60)[10:], Nobody(), open_one, [full], quiet(), Choice(batch=1))
     assert summary.photos < 50
     assert [p.name for p in summary.problems] == ["10.png"]
     assert summary.exit_code == 1

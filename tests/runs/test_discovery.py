@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hrlm.photos import PHOTO_SUFFIXES
 from hrlm.runs.discovery import Found, find_photos, read_list, result_names
 
 SUFFIXES = {".jpg", ".png"}
@@ -124,3 +125,24 @@ def test_numbered_files_do_not_meet_another_photo(tmp_path: Path) -> None:
         "a_2.jpg": "a_2",
         "b.jpg": "b",
     }
+
+
+def test_a_raw_file_beside_its_photo_is_the_same_shot(tmp_path: Path) -> None:
+    for name in ("a.jpg", "A.NEF", "b.nef", "sub/a.cr3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_photos([str(tmp_path)], PHOTO_SUFFIXES)
+    assert [s.name for s in found.sources] == ["a.jpg", "b.nef", "sub/a.cr3"]
+    assert found.paired == 1
+    # named one by one, it is wanted
+    named = find_photos([str(tmp_path / "a.jpg"), str(tmp_path / "A.NEF")], PHOTO_SUFFIXES)
+    assert len(named.sources) == 2
+
+
+@pytest.mark.parametrize(
+    "made", ["a.overlay.jpg", "a.compare.png", "a.closeups.jpg", "a.ffhq_2.jpg", "a.upright.jpg", "a.mask_left_eye.png"]
+)
+def test_pictures_that_hrlm_made_are_no_photos(tmp_path: Path, made: str) -> None:
+    (tmp_path / made).touch()
+    (tmp_path / "maskerade.v2.jpg").touch()
+    assert [s.name for s in find_photos([str(tmp_path)], PHOTO_SUFFIXES).sources] == ["maskerade.v2.jpg"]

@@ -1,0 +1,227 @@
+"""What became of every photo, in `run.jsonl`: how a run goes on where an earlier one stopped.
+
+A line is appended once a photo's files are written; the last line of a photo counts. Neither times nor durations are
+noted, so that a run which was stopped and resumed ends with the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from hrlm.errors import FormatError
+from hrlm.formats.atomic import WriteError, replacing
+from hrlm.runs.discovery import Source
+from hrlm.runs.shards import WHOLE, Shard, files_of_all
+
+JOURNAL_FILE = "run.jsonl"
+OK, NO_FACE, ERROR = "ok", "no-face", "error"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photo's line.
+
+    Args:
+        path: the photo, as its result names it.
+        result: its results' path below the output folder, without suffix.
+        status: `ok`, `no-face` or `error`.
+        size, mtime_ns: of the photo's file when it was read, bytes and nanoseconds; -1 where it was not there.
+        fingerprint: of the model and the options that change what is found; see `fingerprint`.
+        digest: of the result file; empty for an error.
+        faces: how many were found.
+        formats: what was written besides `NAME.json`, sorted.
+        reason: of an error, one line.
+        notes: what is worth telling of a photo that was read well.
+    """
+
+    path: str
+    result: str
+    status: str
+    size: int
+    mtime_ns: int
+    fingerprint: str
+    digest: str = ""
+    faces: int = 0
+    formats: tuple[str, ...] = ()
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    def line(self) -> bytes:
+        """The journal's line, ASCII whatever the photo is called."""
+        data = {k: v for k, v in vars(self).items() if v not in ("", ()) and (k != "faces" or self.status != ERROR)}
+        return json.dumps(data).encode("ascii") + b"\n"
+
+    @staticmethod
+    def parse(line: bytes) -> Entry | None:
+        """The entry of a line; None where it is none, such as one that was cut short."""
+        try:
+            data: dict[str, Any] = json.loads(line)
+            lists = {key: tuple(map(str, data.pop(key, ()))) for key in ("formats", "notes")}
+            data.update(lists)
+            entry = Entry(**data)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        kinds = {"size": int, "mtime_ns": int, "faces": int}
+        fits = all(isinstance(v, kinds.get(k, str)) for k, v in vars(entry).items() if k not in lists)
+        return entry if fits else None
+
+    def still_holds(self, source: Source, fingerprint: str, file: Path) -> bool:
+        """Whether the photo need not be done again: nothing has changed, and `file` is the result of that time."""
+        return (
+            self.status != ERROR
+            and self.fingerprint == fingerprint
+            and self.path == source.name
+            and (self.size, self.mtime_ns) == stamp(source.file)
+            and self.digest == digest(file)
+        )
+
+
+def stamp(file: Path) -> tuple[int, int]:
+    """Size in bytes and modification time in nanoseconds; -1, -1 where the file cannot be seen."""
+    try:
+        status = file.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def digest(file: Path) -> str:
+    """A file's SHA-256 as 16 hexadecimal digits; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def fingerprint(weights: Path, **options: str | float) -> str:
+    """16 hexadecimal digits for a weight file's content and the options that change what is found."""
+    whole = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    with weights.open("rb") as file:
+        whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
+def read(path: Path) -> dict[str, Entry]:
+    """The last entry of every photo by its `result`, in the order of their first lines; none where there is no file.
+
+    Raises:
+        FormatError: the file cannot be read.
+    """
+    entries: dict[str, Entry] = {}
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                entry = Entry.parse(line)
+                if entry is not None:
+                    entries[entry.result] = entry
+    except FileNotFoundError:
+        pass
+    except OSError as e:
+        raise FormatError(f"{path}: cannot be read ({e.strerror or e}): check the file and its rights") from e
+    return entries
+
+
+class Journal:
+    """The journal of a run, or of a share of it, in the output folder.
+
+    What the whole run and all shares have noted there counts when a photo is looked up; one file is written.
+
+    Raises:
+        FormatError: a journal cannot be read.
+    """
+
+    def __init__(self, out: Path, shard: Shard = WHOLE) -> None:
+        self.path = out / shard.file(JOURNAL_FILE)
+        self._own = read(self.path)
+        others = [path for path in files_of_all(out, JOURNAL_FILE) if path != self.path]
+        self._known: Sequence[Mapping[str, Entry]] = [dict(self._own), *map(read, others)]
+        self._done: dict[str, Entry] = {}
+        self._file: FileIO | None = None
+
+    def find(self, source: Source, fingerprint: str, file: Path) -> Entry | None:
+        """The entry of a photo that need not be done again, which is from now on among those done; else None."""
+        key = source.result.as_posix()
+        for entries in self._known:
+            entry = entries.get(key)
+            if entry is not None and entry.still_holds(source, fingerprint, file):
+                self._done[key] = entry
+                return entry
+        return None
+
+    def done(self, source: Source) -> Entry | None:
+        """The photo's entry if it is done with this run's model and options and has a result."""
+        return self._done.get(source.result.as_posix())
+
+    def error(self, source: Source) -> Entry | None:
+        """The photo's entry if the last try failed, in this run or an earlier one."""
+        entry = self._own.get(source.result.as_posix())
+        return entry if entry is not None and entry.status == ERROR and not self.done(source) else None
+
+    @contextlib.contextmanager
+    def appending(self) -> Iterator[None]:
+        """Open the file for `add`.
+
+        Raises:
+            WriteError: it cannot be opened.
+        """
+        try:
+            # unbuffered: what is noted must not be lost with the process
+            self._file = self.path.open("ab", buffering=0)
+            _drop_torn_line(self.path)
+        except OSError as e:
+            raise WriteError(self.path, e) from e
+        with self._file:
+            yield
+
+    def add(self, entry: Entry) -> None:
+        """Note a photo whose files are all written, or that failed.
+
+        Raises:
+            WriteError: the line cannot be written.
+        """
+        if self._file is None:
+            raise ValueError("the journal is not open: use appending()")
+        left = entry.line()
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as e:
+            raise WriteError(self.path, e) from e
+        self._own[entry.result] = entry
+        if entry.status == ERROR:
+            self._done.pop(entry.result, None)
+        else:
+            self._done[entry.result] = entry
+
+    def compact(self, sources: Iterable[Source]) -> None:
+        """Write every photo once: those of `sources` in their order, then what else was noted.
+
+        Raises:
+            WriteError: the file cannot be written; the old one stays.
+        """
+        left = self._own | self._done
+        with replacing(self.path) as file:
+            names = set()
+            for source in sources:
+                names.add(source.name)
+                entry = left.pop(source.result.as_posix(), None)
+                if entry is not None:
+                    file.write(entry.line())
+            # one that gave its photo another result name, such as before a photo of the same stem came, is over
+            file.writelines(entry.line() for entry in left.values() if entry.path not in names)
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what follows the last line end: a killed run may have left half a line."""
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)

@@ -1,0 +1,57 @@
+"""One run at a time in an output folder; a run that is killed leaves nothing behind that would block the next."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hrlm.errors import HrlmError
+from hrlm.formats.atomic import WriteError
+from hrlm.runs.shards import Shard, files_of_all
+
+LOCK_FILE = ".hrlm-run.lock"
+# a share looks whether the whole folder is taken, and two shares may look at the same moment
+SECONDS = 1.0
+
+
+@contextlib.contextmanager
+def only_run(out: Path, shard: Shard) -> Iterator[None]:
+    """Hold the folder `out` for one run: the whole folder, or a share beside other shares.
+
+    Raises:
+        HrlmError: another run holds it.
+        WriteError: the lock's file cannot be made.
+    """
+    with contextlib.ExitStack() as held:
+        whole = out / LOCK_FILE
+        if shard.count == 1:
+            held.enter_context(_held(whole, out, SECONDS))
+            for path in files_of_all(out, LOCK_FILE):
+                if path != whole:
+                    held.enter_context(_held(path, out))
+        else:
+            held.enter_context(_held(out / shard.file(LOCK_FILE), out))
+            with _held(whole, out, SECONDS):
+                pass
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, out: Path, seconds: float = 0.0) -> Iterator[None]:
+    lock = FileLock(path, timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise HrlmError(f"{out}: another hrlm detect is writing there: wait for it or choose another folder") from None
+    except OSError as e:
+        raise WriteError(path, e) from e
+    try:
+        yield
+    finally:
+        # while it is still held: whoever waits for it sees that the file is gone and makes a new one
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()

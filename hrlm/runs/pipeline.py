@@ -1,0 +1,257 @@
+"""Photos through the detector: read ahead, detected in batches, written behind, in order; a fault costs one photo."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import islice, takewhile
+from typing import Protocol, TypeVar
+
+from hrlm.errors import HrlmError
+from hrlm.formats.atomic import WriteError
+from hrlm.photos import Photo
+from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
+from hrlm.runs.ahead import MEMORY, Window, ahead, thread_count
+from hrlm.runs.discovery import Source
+from hrlm.runs.journal import ERROR, NO_FACE, OK, stamp
+from hrlm.runs.report import reason_of
+
+T = TypeVar("T")
+
+
+class FaceDetector(Protocol):
+    """What a run needs of a detector."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]: ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which faces are wanted, how many photos the detector gets at once, and bytes for pictures held in memory."""
+
+    faces: str = "all"
+    min_face: float = 0
+    batch: int = 4
+    memory: int = MEMORY
+
+
+DEFAULT = Choice()
+
+
+class Work(Enum):
+    """What is to be done with a photo: all, further formats from its result, or nothing."""
+
+    DETECT = "detect"
+    CONVERT = "convert"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A photo of a run and what is to be done with it."""
+
+    source: Source
+    work: Work = Work.DETECT
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a photo; nothing but the item where nothing was to be done.
+
+    Args:
+        status: `ok`, `no-face` or `error`.
+        reason: of an error, one line.
+        fatal: whether every other photo will fail in the same way.
+        size, mtime_ns: of the file before it was read.
+        digest: of the result file.
+        notes: what is worth telling of a photo that was read well.
+    """
+
+    item: Item
+    status: str = ""
+    reason: str = ""
+    fatal: bool = False
+    faces: int = 0
+    size: int = -1
+    mtime_ns: int = -1
+    digest: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written of a photo: the number of its faces, and the digest of its result file if that is known."""
+
+    faces: int
+    digest: str = ""
+
+
+# writes a photo's files; without photo and result, further formats from the result that is there
+Write = Callable[[Source, Photo | None, PhotoResult | None], Written]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A photo on its way: with pixels and faces so far as all went well."""
+
+    outcome: Outcome
+    photo: Photo | None = None
+    result: PhotoResult | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.outcome.item.work is Work.DETECT
+
+    def failed(self, reason: str) -> _Held:
+        if not self.wanted:
+            return _Held(self.outcome)
+        return _Held(replace(self.outcome, status=ERROR, reason=reason))
+
+
+def process(
+    items: Iterable[Item],
+    detector: FaceDetector,
+    open_photo: Callable[[str], Photo],
+    write: Write,
+    choice: Choice = DEFAULT,
+    stop: threading.Event | None = None,
+    threads: int | None = None,
+) -> Iterator[Outcome]:
+    """Do what is to be done with every photo, and tell what became of it, in order.
+
+    Photos travel in groups of `choice.batch` by their place in `items`. Where some of a group are done already, they
+    are shown to the networks once more beside the others: in another company, the last bits of a landmark differ.
+
+    Args:
+        open_photo: decodes a file; called by several threads.
+        write: called by several threads.
+        stop: once set, no further group is begun; those in hand are finished and written.
+        threads: that call `open_photo`, and as many that write.
+    """
+    stop = stop or threading.Event()
+    threads = threads or thread_count()
+    with _workers(threads, "hrlm-open") as opening, _workers(threads, "hrlm-write") as writing:
+        # of the memory, half is for the photos before the networks, a quarter each for those before and after
+        window = Window(choice.batch + threads, choice.memory // 4)
+        groups = takewhile(lambda _: not stop.is_set(), chunks(items, choice.batch))
+        opened = ahead(opening, lambda t: _open(*t, open_photo, window), _with_company(groups), window)
+        detected = _detected(opened, detector, choice)
+        for _, written in ahead(writing, lambda h: _write(h, write), detected, lambda: min(threads, window())):
+            yield written.result()
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`, the last one shorter."""
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+@contextlib.contextmanager
+def _workers(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(count, name)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _with_company(groups: Iterable[Sequence[Item]]) -> Iterator[tuple[Item, bool, int]]:
+    """Each item with whether its pixels are needed, and its group's number."""
+    for number, group in enumerate(groups):
+        needed = any(item.work is Work.DETECT for item in group)
+        for item in group:
+            yield item, needed, number
+
+
+def _open(item: Item, needed: bool, _group: int, open_photo: Callable[[str], Photo], window: Window) -> _Held:
+    source = item.source
+    if item.work is Work.NOTHING and not needed:
+        return _Held(Outcome(item))
+    # before it is read: a change while it is read must show at the next run
+    size, mtime_ns = stamp(source.file)
+    held = _Held(Outcome(item, size=size, mtime_ns=mtime_ns))
+    if not needed:
+        return held
+    try:
+        photo = open_photo(str(source.file))
+    except HrlmError as e:
+        return held.failed(str(e))
+    # a decoder can fail in more ways than it documents; no photo may end a run of thousands
+    except Exception as e:
+        return held.failed(f"{source.file}: cannot be read ({reason_of(e)}): check or convert the file")
+    window.saw(photo.pixels.nbytes)
+    notes = tuple(getattr(photo, "notes", ()))
+    return _Held(replace(held.outcome, notes=notes), photo)
+
+
+def _detected(
+    opened: Iterable[tuple[tuple[Item, bool, int], Future[_Held]]], detector: FaceDetector, choice: Choice
+) -> Iterator[_Held]:
+    batch: list[_Held] = []
+    size = current = 0
+    for (_, _, group), future in opened:
+        # a group is divided by nothing but its own photos, so that a resumed run divides it alike
+        if group != current or size >= choice.memory // 2:
+            yield from _detect(batch, detector, choice)
+            batch, size, current = [], 0, group
+        held = future.result()
+        batch.append(held)
+        size += held.photo.pixels.nbytes if held.photo else 0
+    yield from _detect(batch, detector, choice)
+
+
+def _detect(batch: Sequence[_Held], detector: FaceDetector, choice: Choice) -> Iterator[_Held]:
+    useful = any(h.wanted and h.photo is not None for h in batch)
+    photos = [h.photo for h in batch if h.photo is not None] if useful else []
+    found = iter(_faces(photos, detector, choice))
+    for held in batch:
+        if held.photo is None or not useful:
+            yield _Held(held.outcome)
+            continue
+        faces = next(found)
+        if not held.wanted:
+            yield _Held(held.outcome)
+            continue
+        source, photo = held.outcome.item.source, held.photo
+        if isinstance(faces, str):
+            yield held.failed(f"{source.file}: {faces}")
+            continue
+        info = PhotoInfo(source.name, photo.width, photo.height, photo.orientation)
+        yield _Held(held.outcome, photo, PhotoResult(info, detector.info, tuple(faces)))
+
+
+def _faces(photos: Sequence[Photo], detector: FaceDetector, choice: Choice) -> list[list[Face] | str]:
+    """Each photo's faces, or the reason why the detector failed on it: it alone, whatever it was batched with."""
+    if not photos:
+        return []
+    try:
+        return list(detector.detect_batch(photos, choice.faces, choice.min_face))
+    except Exception as e:
+        if len(photos) == 1:
+            return [str(e) if isinstance(e, HrlmError) else f"detection failed ({reason_of(e)}): report this photo"]
+    return [faces for photo in photos for faces in _faces([photo], detector, choice)]
+
+
+def _write(held: _Held, write: Write) -> Outcome:
+    outcome, source = held.outcome, held.outcome.item.source
+    if held.result is None and outcome.item.work is not Work.CONVERT:
+        return outcome
+    try:
+        written = write(source, held.photo, held.result)
+    except WriteError as e:
+        return replace(outcome, status=ERROR, reason=str(e), fatal=e.hopeless)
+    except HrlmError as e:
+        return replace(outcome, status=ERROR, reason=f"{source.file}: {e}")
+    except Exception as e:
+        return replace(outcome, status=ERROR, reason=f"{source.file}: its result cannot be written ({reason_of(e)})")
+    return replace(outcome, status=OK if written.faces else NO_FACE, faces=written.faces, digest=written.digest)

@@ -1,0 +1,188 @@
+"""Results out to other annotation tools, and what was corrected there back as corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hrlm.errors import FormatError, HrlmError
+from hrlm.formats import corrections, pts
+from hrlm.formats.catalogue import Format, write_photo, write_run
+from hrlm.formats.corrections import CorrectedFace, Correction
+from hrlm.formats.exchange import matched, read_all
+from hrlm.results import Face, PhotoResult
+from hrlm.review.storage import Store
+from hrlm.runs.annotate_run import ResultFile, find_photo
+from hrlm.runs.sinks import with_suffix
+from hrlm.schemes import Scheme, load_scheme
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did: photos whose landmarks came back changed, and those that came back as they were."""
+
+    corrected: int
+    unchanged: int
+
+
+def scheme_of(results: Sequence[ResultFile], given: str | None) -> Scheme:
+    """The scheme that is given, or else the one that the first readable result names.
+
+    Raises:
+        HrlmError: no such scheme, or no result can be read.
+    """
+    if given:
+        return load_scheme(given)
+    for item in results:
+        try:
+            return load_scheme(corrections.current(item.file)[0].model.scheme)
+        except FormatError:
+            continue
+    raise HrlmError(f"{results[0].file.parent}: none of its results can be read: run hrlm detect again")
+
+
+def export_results(
+    results: Sequence[ResultFile], format: Format, out: Path, photos: Path | None, scheme: Scheme, problems: list[str]
+) -> int:
+    """Write results, corrected ones as they were corrected, for another tool; returns how many photos.
+
+    Args:
+        out: a folder; a per-photo format mirrors the results below it.
+        photos: the folder that the results were made from.
+        problems: takes a message for each result that cannot be written; the others are.
+
+    Raises:
+        WriteError: the folder or the file of a run cannot be written.
+        DependencyError: the format's package is not installed.
+    """
+    count = 0
+
+    def readable() -> Iterator[tuple[ResultFile, PhotoResult]]:
+        nonlocal count
+        for item in results:
+            try:
+                result = corrections.current(item.file)[1]
+                wrong = [f for f in result.faces if len(f.landmarks) != len(scheme)]
+                if wrong:
+                    raise FormatError(f"{item.file}: is of another scheme than {scheme.name}: export it by itself")
+            except FormatError as e:
+                problems.append(str(e))
+                continue
+            count += 1
+            yield item, result
+
+    if not format.per_photo:
+        write_run(format, out / format.suffix, (result for _, result in readable()), scheme)
+        return count
+    for item, result in readable():
+        path = out / item.result
+        if format.name == "pts":
+            for number, face in enumerate(result.faces, start=1):
+                pts.write(with_suffix(path, f"{'' if number == 1 else f'_{number}'}{format.suffix}"), face.landmarks)
+        else:
+            write_photo(format, with_suffix(path, format.suffix), result, scheme, _photo(item, result, photos))
+    return count
+
+
+def import_corrections(
+    results: Sequence[ResultFile],
+    format: Format,
+    path: Path,
+    folder: Path,
+    photos: Path | None,
+    scheme: Scheme,
+    problems: list[str],
+) -> Imported:
+    """Take what another tool made of exported results: every photo that came back changed gets a checked correction.
+
+    A landmark that came back where it stood, to the format's precision, keeps its exact place. A second import of the
+    same file changes nothing.
+
+    Args:
+        path: the tool's file, or the folder of its files.
+        folder: the results folder, which holds the corrections' journal.
+        problems: takes a message for each photo that cannot be taken; the others are.
+
+    Raises:
+        FormatError: nothing to read there.
+        WriteError: a correction cannot be written.
+    """
+    store = Store(folder)
+    files: dict[str, ResultFile] = {}
+    known = []
+    for item in results:
+        try:
+            info = corrections.current(item.file)[0].photo
+        except FormatError as e:
+            problems.append(str(e))
+            continue
+        files[info.path] = item
+        known.append(info)
+    corrected = unchanged = 0
+    for result in matched(read_all(format, path, scheme, problems), known, problems):
+        item = files[result.photo.path]
+        predicted, standing = corrections.current(item.file)
+        before = store.load(item.file)
+        hidden = [f.invisible for f in before.faces] if before else [()] * len(standing.faces)
+        faces = tuple(_paired(f, standing.faces, hidden, predicted.faces, format.tolerance) for f in result.faces)
+        if _same(faces, standing.faces):
+            unchanged += 1
+            continue
+        photo = _photo(item, predicted, photos)
+        target = corrections.path_of(item.file)
+        name = corrections.relative_photo(target, photo) if photo else predicted.photo.path
+        made = Correction(predicted.photo, name, predicted.model, 1, "", True, faces)
+        store.save(item.file, made, before.revision if before else 0)
+        corrected += 1
+    return Imported(corrected, unchanged)
+
+
+def _paired(
+    face: Face,
+    standing: tuple[Face, ...],
+    hidden: Sequence[tuple[int, ...]],
+    predicted: tuple[Face, ...],
+    tolerance: float,
+) -> CorrectedFace:
+    """An imported face, told apart from how it stood and tied to the prediction that it came from.
+
+    Args:
+        hidden: the invisible landmarks of each standing face, which other tools need not know of.
+    """
+    points = face.landmarks
+    invisible: tuple[int, ...] = ()
+    if (old := _nearest(points, standing)) is not None:
+        same = np.linalg.norm(points - standing[old].landmarks, axis=-1) <= tolerance
+        points = np.where(same[:, None], standing[old].landmarks, points)
+        invisible = hidden[old]
+    own = _nearest(points, predicted)
+    if own is None:
+        return CorrectedFace(points, None, tuple(range(len(points))), invisible)
+    moved = np.linalg.norm(points - predicted[own].landmarks, axis=-1) > 0
+    return CorrectedFace(points, own, tuple(np.flatnonzero(moved).tolist()), invisible)
+
+
+def _nearest(points: np.ndarray, faces: tuple[Face, ...]) -> int | None:
+    """The face that the landmarks are a version of: the nearest, if it is no farther than half a face."""
+    away = [np.linalg.norm(points - f.landmarks, axis=-1).mean() for f in faces]
+    if not away:
+        return None
+    best = int(np.argmin(away))
+    return best if away[best] < np.ptp(faces[best].landmarks, axis=0).max() / 2 else None
+
+
+def _same(faces: tuple[CorrectedFace, ...], standing: tuple[Face, ...]) -> bool:
+    return len(faces) == len(standing) and all(
+        any(np.array_equal(face.landmarks, other.landmarks) for other in standing) for face in faces
+    )
+
+
+def _photo(item: ResultFile, result: PhotoResult, photos: Path | None) -> Path | None:
+    """Where the photo lies, None where it is not found: landmarks can travel without it."""
+    try:
+        return find_photo(item, result.photo, photos)
+    except HrlmError:
+        return None

@@ -1,0 +1,95 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrlm.formats import corrections, pts
+from hrlm.formats.atomic import WriteError
+from hrlm.formats.corrections import CorrectedFace, Correction
+from hrlm.results import ModelInfo, PhotoInfo
+from hrlm.review import storage
+from hrlm.review.storage import JOURNAL, StaleError, Store
+
+POINTS = np.random.default_rng(0).uniform(0, 100, (4, 2)).round(3)
+
+
+def correction(x: float = 0.0) -> Correction:
+    face = CorrectedFace(POINTS + x, 0, (1,), ())
+    return Correction(PhotoInfo("a.jpg", 100, 100), "../a.jpg", ModelInfo("m", "s", "1"), 1, "", False, (face,))
+
+
+def test_revisions_count_up_and_stale_ones_are_refused(tmp_path: Path) -> None:
+    store, result = Store(tmp_path), tmp_path / "a.json"
+    assert store.load(result) is None
+    assert store.save(result, correction(), 0).revision == 1
+    assert store.save(result, correction(1), 1).revision == 2
+    with pytest.raises(StaleError) as told:
+        store.save(result, correction(2), 1)
+    assert told.value.current is not None
+    assert told.value.current.revision == 2
+    kept = store.load(result)
+    assert kept is not None
+    assert kept.faces[0].landmarks == pytest.approx(POINTS + 1)
+    assert kept.saved.endswith("Z")
+
+
+def test_another_program_on_the_folder_is_noticed(tmp_path: Path) -> None:
+    result = tmp_path / "a.json"
+    one, other = Store(tmp_path), Store(tmp_path)
+    one.save(result, correction(), 0)
+    with pytest.raises(StaleError):
+        other.save(result, correction(), 0)
+
+
+def test_a_save_cut_off_before_its_files_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, result = Store(tmp_path), tmp_path / "a.json"
+    store.save(result, correction(), 0)
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.corrections, "write", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            store.save(result, correction(5), 1)
+    assert corrections.read(tmp_path / "a.corrected.json").revision == 1
+    # and the power went while a further line was written
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(b'{"file": "a.corr')
+    again = Store(tmp_path)
+    assert again.recover() == "a.corrected.json"
+    assert again.recover() is None
+    recovered = again.load(result)
+    assert recovered is not None
+    assert recovered.revision == 2
+    assert pts.read(tmp_path / "a.corrected.pts") == pytest.approx(POINTS + 5)
+    assert again.save(result, correction(6), 2).revision == 3
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines()
+    assert sum(line == b'{"file": "a.corr' for line in lines) == 1
+
+
+def test_a_journal_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    made = json.loads(corrections.dumps(replace(correction(), revision=3)))
+    for name in ("../a.corrected.json", str(tmp_path / "a.corrected.json"), "a.json", 3):
+        (folder / JOURNAL).write_text(json.dumps({"file": name, "correction": made}) + "\n")
+        assert Store(folder).recover() is None
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [JOURNAL]
+
+
+def test_a_newer_file_is_not_overwritten_by_the_journal(tmp_path: Path) -> None:
+    Store(tmp_path).save(tmp_path / "a.json", correction(), 0)
+    newer = replace(correction(9), revision=7)
+    corrections.write(tmp_path / "a.corrected.json", newer)
+    old = json.loads(corrections.dumps(replace(correction(), revision=2)))
+    (tmp_path / JOURNAL).write_text(json.dumps({"file": "a.corrected.json", "correction": old}) + "\n")
+    assert Store(tmp_path).recover() is None
+    assert corrections.read(tmp_path / "a.corrected.json").revision == 7
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"corrections\.jsonl"):
+        Store(tmp_path / "absent").save(tmp_path / "absent" / "a.json", correction(), 0)

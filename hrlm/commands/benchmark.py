@@ -1,7 +1,10 @@
-"""hrlm benchmark: how accurate and how fast, on photos with ground truth."""
+"""hrlm benchmark: how accurate, how steady and how fast, on photos with and without ground truth."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,27 +14,65 @@ from hrlm.commands.shared import FAILED, Device, DeviceOption, ModelOption, Qual
 
 if TYPE_CHECKING:
     from hrlm.detector import Detector
+    from hrlm.evaluation.measure import Save
     from hrlm.evaluation.report import Report
+    from hrlm.evaluation.speed import Timing
 
 NATIVE = "native"
 INTERRUPTED = 130
+FULL, ALONE = "full", "global alone"
+
+
+class Boxes(StrEnum):
+    """Who says where the faces are."""
+
+    FINDER = "finder"
+    TRUTH = "truth"
 
 
 def command(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATA…", help="Folders of photos with NAME.pts, or NAME_1.pts, NAME_2.pts … beside them."
+            metavar="DATA…",
+            help="Folders of photos with NAME.pts, NAME_1.pts … or NAME.tem beside them, or tables: CSV, COCO …",
         ),
     ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write report.html, report.json and pictures.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every figure there.")] = None,
     resolutions: Annotated[
         str | None,
         typer.Option(
             metavar="64,128,native", help="Also measure on photos reduced until the face is so many pixels wide."
         ),
     ] = None,
-    speed: Annotated[bool, typer.Option("--speed", help="Also time detection and mere decoding.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every figure there.")] = None,
+    save_reduced: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the reduced photos and their truth, for other detectors.")
+    ] = None,
+    predictions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="Score another detector's landmark files too; NAME@64=DIR: those of photos reduced to 64. Repeatable.",
+        ),
+    ] = None,
+    boxes: Annotated[Boxes, typer.Option(help="Where faces are: as our finder or as the truth says.")] = Boxes.FINDER,
+    points_map: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="FILE", help="YAML: which points of another template are which landmarks."),
+    ] = None,
+    calibration: Annotated[
+        bool, typer.Option("--calibration", help="Also compare stated deviations with real errors.")
+    ] = False,
+    stability: Annotated[
+        bool, typer.Option("--stability", help="Also measure how points move as the picture changes; needs no truth.")
+    ] = False,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="The photos of a folder are neighbouring video frames: for --stability.")
+    ] = False,
+    speed: Annotated[bool, typer.Option("--speed", help="Also time every stage, and measure memory.")] = False,
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
     quality: QualityOption = Quality.BEST,
@@ -43,53 +84,100 @@ def command(
     over. Exit code: 0 all well, 1 some files were passed over, 2 wrong usage or nothing to do, 130 interrupted.
     """
     widths = _widths(resolutions)
+    reduced = [w for w in widths if w is not None]
+    peers = _peers(predictions or [], reduced)
+    if frames and not stability:
+        raise typer.BadParameter("needs --stability", param_hint="--frames")
+    if save_reduced and not reduced:
+        raise typer.BadParameter("needs --resolutions with a width", param_hint="--save-reduced")
 
     from hrlm.detector import Detector
-    from hrlm.errors import HrlmError
+    from hrlm.errors import DataError, HrlmError
+    from hrlm.evaluation.correspondence import correspondences
+    from hrlm.evaluation.data import Data, find_data
     from hrlm.evaluation.measure import measure
     from hrlm.evaluation.report import Report
-    from hrlm.evaluation.speed import measure_speed
-    from hrlm.formats.truth import find_truth
+    from hrlm.evaluation.stability import measure_stability, stability_rows
+    from hrlm.evaluation.systems import FileSystem, FindingSystem, GivenBoxSystem, System
     from hrlm.photos import open_photo
     from hrlm.runs.report import Reporter, counted
     from hrlm.runs.sinks import prepare_folder
 
+    problems: list[str] = []
     try:
-        found = find_truth(data)
-        if json_file:
-            prepare_folder(json_file.parent)
+        if out:
+            from hrlm.evaluation.page import write_report
+        for folder in (out, save_reduced, json_file.parent if json_file else None):
+            if folder:
+                prepare_folder(folder)
         full = Detector(model, device=device.value, quality=quality.value)
-        systems = {"full": full, "global alone": Detector(model, device=device.value, quality=quality.value, levels=0)}
-        with Reporter(len(found.annotated), quiet) as reporter:
-            if found.without:
-                reporter.say(f"{counted(found.without, 'photo')} without ground truth left aside")
+        alone = Detector(model, device=device.value, quality=quality.value, levels=0)
+        maps = correspondences(full.scheme, points_map)
+        try:
+            found = find_data(data, full.scheme, maps)
+        except DataError:
+            if not stability or not all(p.exists() for p in data):
+                raise
+            found = Data()
+        kind = FindingSystem if boxes is Boxes.FINDER else GivenBoxSystem
+        systems: dict[str, System] = {FULL: kind(full), ALONE: kind(alone)}
+        for name, places in peers.items():
+            systems[name] = FileSystem(places, found.samples, full.scheme, maps)
+        photos = _photos(data) if stability else []
+        with ExitStack() as stack:
+
+            def reporter(total: int) -> Reporter:
+                stack.close()
+                return stack.enter_context(Reporter(total, quiet))
+
+            talk = reporter(len(found.samples))
 
             def problem(message: str) -> None:
-                reporter.say(message, always=True)
+                problems.append(message)
+                talk.say(message, always=True)
 
+            if found.without:
+                talk.say(f"{counted(found.without, 'photo')} without ground truth left aside")
             for message in found.problems:
                 problem(message)
-            reduced = [w for w in widths if w is not None]
-            measured = measure(found.annotated, systems, open_photo, reduced, reporter.step, problem)
-            if not measured.native:
+            keep = _saver(save_reduced) if save_reduced else None
+            measured = measure(found.samples, systems, open_photo, reduced, talk.step, problem, keep)
+            if not measured.native and not stability:
                 refuse("nothing to measure: no annotated photo could be read")
-            timed = None
+            moved = []
+            if stability:
+                talk = reporter(len(photos))
+                talk.say(f"stability of {counted(len(photos), 'photo')} …")
+                moved = measure_stability(photos, {FULL: full, ALONE: alone}, open_photo, frames, talk.step, problem)
+                if not (measured.native or moved):
+                    refuse("nothing to measure: no face found in any photo")
+            timing = None
             if speed:
-                reporter.say("timing …")
-                files = list(dict.fromkeys(Path(f.photo) for f in measured.native))
-                timed = measure_speed(files, lambda: _detect(files, full))
-        measured.problems[:0] = found.problems
-        about = {"data": ", ".join(map(str, data)), "model": full.info.name, "version": full.info.version}
-        report = Report(measured, full.scheme, widths, timed, {**about, "device": str(full.device)})
-        _print(report)
+                files = list(dict.fromkeys(Path(f.photo) for f in measured.native)) or photos
+                talk = reporter(0)
+                talk.say("timing …")
+                timing = _time(files, full, alone, model, device.value, quality.value)
+        about = {
+            "data": ", ".join(map(str, data)),
+            "model": full.info.name,
+            "version": full.info.version,
+            "device": str(full.device),
+            "quality": quality.value,
+            "boxes": boxes.value,
+        }
+        report = Report(full.scheme, about, measured, widths, calibration, stability_rows(moved), timing, problems)
+        # before the tables: what reads them through a pipe may go away
         if json_file:
             report.write(json_file)
+        if out:
+            write_report(report, out, open_photo)
+        _print(report)
     except HrlmError as e:
         refuse(str(e))
     except KeyboardInterrupt:
         typer.echo("hrlm: interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    if measured.problems:
+    if problems:
         raise typer.Exit(FAILED)
 
 
@@ -108,7 +196,68 @@ def _widths(text: str | None) -> list[int | None]:
     return widths
 
 
-def _detect(files: list[Path], detector: Detector) -> None:
+def _peers(given: Sequence[str], widths: Sequence[int]) -> dict[str, dict[int | None, Path]]:
+    """By detector's name, where its files are for each face width (None: the photos as they are)."""
+    peers: dict[str, dict[int | None, Path]] = {}
+    for text in given:
+        name, equals, place = text.partition("=")
+        name, at, width = name.rpartition("@") if name.rpartition("@")[2].isdecimal() else (name, "", "")
+        if not (name and equals and place) or name in (FULL, ALONE):
+            raise typer.BadParameter(f"{text!r} is not NAME=DIR with a name of its own", param_hint="--predictions")
+        if at and int(width) not in widths:
+            raise typer.BadParameter(f"{text!r}: --resolutions lacks {width}", param_hint="--predictions")
+        peers.setdefault(name, {})[int(width) if at else None] = Path(place)
+    for name, places in peers.items():
+        if None not in places:
+            raise typer.BadParameter(f"{name}=DIR for the photos as they are is missing", param_hint="--predictions")
+    return peers
+
+
+def _photos(data: Sequence[Path]) -> list[Path]:
+    """All photos of the data, with and without truth; tables are none."""
+    from hrlm.evaluation.data import TABLE_SUFFIXES
+    from hrlm.photos import PHOTO_SUFFIXES
+    from hrlm.runs.discovery import find_photos
+
+    given = [str(p) for p in data if p.suffix.lower() not in TABLE_SUFFIXES]
+    return [source.file for source in find_photos(given, PHOTO_SUFFIXES, globs=False).sources]
+
+
+def _saver(folder: Path) -> Save:
+    """What keeps reduced photos as `WIDTH/NAME.png` with `NAME.pts`, `NAME_2` … for a photo's further faces."""
+    import numpy as np
+
+    from hrlm.evaluation.data import Sample
+    from hrlm.formats import pts
+    from hrlm.formats.atomic import write_whole
+    from hrlm.photos import Photo
+    from hrlm.render.files import png_bytes
+
+    def save(width: int, sample: Sample, number: int, photo: Photo, points: np.ndarray) -> None:
+        name = sample.name.stem if number == 0 else f"{sample.name.stem}_{number + 1}"
+        path = folder / str(width) / sample.name.parent / name
+        write_whole(path.with_name(f"{name}.png"), png_bytes(photo.pixels))
+        if np.isfinite(points).all():
+            pts.write(path.with_name(f"{name}.pts"), points)
+
+    return save
+
+
+def _time(
+    files: Sequence[Path], full: Detector, alone: Detector, model: str, device: str, quality: str
+) -> Timing | None:
+    """Time and memory on some of the files; None where there is none to time."""
+    from hrlm.evaluation.speed import Timing, files_to_time, measure_memory, measure_speed, measure_stages
+
+    files = files_to_time(files)
+    if not files:
+        return None
+    stages = measure_stages(files, full, alone)
+    whole = measure_speed(files, lambda: _detect(files, full))
+    return Timing(whole, stages, measure_memory(files[0], model, device, quality))
+
+
+def _detect(files: Sequence[Path], detector: Detector) -> None:
     """What `hrlm detect` does to the files, into a folder that does not stay."""
     from tempfile import TemporaryDirectory
 
@@ -128,9 +277,12 @@ def _detect(files: list[Path], detector: Detector) -> None:
 def _print(report: Report) -> None:
     from rich.console import Console
 
+    from hrlm.evaluation.tables import for_terminal, sheets
+
     out = Console(highlight=False)
     if not out.is_terminal:
         # a file or pipe has no width of its own: tables must not lose columns to a guessed one
-        out.width = 120
-    for table in report.tables():
-        out.print(table)
+        out.width = 140
+    for sheet in sheets(report):
+        if not sheet.long:
+            out.print(for_terminal(sheet))

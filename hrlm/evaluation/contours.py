@@ -1,7 +1,7 @@
 """Errors split across and along contours, free of the constant offsets between two labellers' conventions.
 
 What an edge in the picture fixes is the error **across** a contour; where along the edge a landmark lies is a
-convention. Both are told as fractions of the normaliser's distance.
+convention. Both are told as fractions of the normaliser's distance. Landmarks without truth are NaN throughout.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hrlm.evaluation.metrics import mean
 from hrlm.schemes import Scheme
 
 # a contour that turns by more than this at a landmark has a corner there, which has no direction across
@@ -44,7 +45,8 @@ def face_offsets(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np
 def contour_normals(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
     """Unit vectors `(N, 2)` across the contour at each landmark, in the face's frame of `face_offsets`.
 
-    The contour's direction at a landmark is that between its neighbours. NaN at corners, at ends and off contours.
+    The contour's direction at a landmark is that between its neighbours. NaN at corners, at ends, off contours and
+    where a neighbour is unknown.
 
     Args:
         truth: `(N, 2)`.
@@ -68,32 +70,24 @@ def contour_normals(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
     return normals
 
 
-def split(offsets: Sequence[np.ndarray], normals: Sequence[np.ndarray], landmarks: Sequence[int]) -> Split:
+def split(offsets: np.ndarray, normals: np.ndarray, landmarks: Sequence[int]) -> Split:
     """The split error of F faces over some landmarks; NaN where nothing tells.
 
     A single face has no error left once its own offset is taken off: F should be in the tens.
 
     Args:
-        offsets: F of `face_offsets`, `(N, 2)`.
-        normals: F of `contour_normals`, `(N, 2)`.
+        offsets: `(F, N, 2)` as `face_offsets`.
+        normals: `(F, N, 2)` as `contour_normals`.
     """
     chosen = list(landmarks)
-    if not offsets or not chosen:
-        return Split(np.nan, np.nan, np.nan)
-    left = np.stack(offsets)[:, chosen]
-    left = left - left.mean(0)
-    across_axis = np.stack(normals)[:, chosen]
-    has = ~np.isnan(across_axis[..., 0])
-    across = np.abs((left * across_axis).sum(-1))[has]
-    along = np.abs(left[..., 0] * across_axis[..., 1] - left[..., 1] * across_axis[..., 0])[has]
-    return Split(
-        float(np.linalg.norm(left, axis=-1).mean()),
-        float(across.mean()) if has.any() else np.nan,
-        float(along.mean()) if has.any() else np.nan,
-    )
+    left = offsets[:, chosen] - mean(offsets[:, chosen], 0)
+    across_axis = normals[:, chosen]
+    across = np.abs((left * across_axis).sum(-1))
+    along = np.abs(left[..., 0] * across_axis[..., 1] - left[..., 1] * across_axis[..., 0])
+    return Split(float(mean(np.linalg.norm(left, axis=-1))), float(mean(across)), float(mean(along)))
 
 
-def split_subsets(offsets: Sequence[np.ndarray], normals: Sequence[np.ndarray], scheme: Scheme) -> Mapping[str, Split]:
+def split_subsets(offsets: np.ndarray, normals: np.ndarray, scheme: Scheme) -> Mapping[str, Split]:
     """`split` over all landmarks and over each of the scheme's subsets, by name."""
     sets = {"all": tuple(range(len(scheme))), **scheme.subsets}
     return {name: split(offsets, normals, chosen) for name, chosen in sets.items()}

@@ -1,7 +1,11 @@
-"""Measures of landmark error. Errors are fractions of the distance between the scheme's two normaliser landmarks."""
+"""Measures of landmark error. A landmark without truth or prediction is NaN and counts nowhere.
+
+Errors are fractions of a distance that measures the face: the normaliser.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,11 +14,11 @@ from hrlm.schemes import Scheme
 
 
 def point_errors(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Distance of each landmark from its truth over the truth's normaliser distance.
+    """Distance of each landmark from its truth over the truth's inter-ocular distance.
 
     Args:
         predicted: `(..., N, 2)`, in the same pixels as `truth`.
-        truth: `(..., N, 2)`, its two normaliser landmarks apart from each other.
+        truth: `(..., N, 2)`, the scheme's two normaliser landmarks apart from each other.
 
     Returns:
         `(..., N)` fractions.
@@ -35,9 +39,29 @@ def nme(
     """
     errors = point_errors(predicted, truth, scheme)
     if subset is None:
-        return errors.mean(-1)
+        return mean(errors, -1)
     chosen = scheme.subsets[subset] if isinstance(subset, str) else subset
-    return errors[..., list(chosen)].mean(-1)
+    return mean(errors[..., list(chosen)], -1)
+
+
+def inter_pupil(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Distance between the eyes' middles `(...)` of faces `(..., N, 2)`: those of each eye's landmarks, as in 300-W.
+
+    The eyes are the two closed contours that pass through the scheme's normaliser; NaN where it has no such contours
+    or a landmark of them is unknown.
+    """
+    eyes = [
+        next((c.landmarks for c in scheme.contours if c.closed and i in c.landmarks), ()) for i in scheme.normaliser
+    ]
+    if not (eyes[0] and eyes[1] and eyes[0] != eyes[1]):
+        return np.full(truth.shape[:-2], np.nan)
+    right, left = (truth[..., list(eye), :].mean(-2) for eye in eyes)
+    return np.linalg.norm(right - left, axis=-1)
+
+
+def box_diagonal(truth: np.ndarray) -> np.ndarray:
+    """Diagonal `(...)` of the bounding box of faces `(..., N, 2)`; NaN where a landmark is unknown."""
+    return np.linalg.norm(truth.max(-2) - truth.min(-2), axis=-1)
 
 
 def ced(errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
@@ -65,3 +89,12 @@ def failure_rate(errors: np.ndarray, limit: float) -> float:
     if len(errors) == 0:
         return float("nan")
     return float((np.asarray(errors) > limit).mean())
+
+
+def mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """Mean of what is known (not NaN); NaN where nothing is."""
+    with warnings.catch_warnings():
+        # numpy warns of empty means, whose NaN is what is wanted here
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result: np.ndarray = np.asarray(np.nanmean(values, axis=axis))
+    return result

@@ -50,9 +50,9 @@ def test_radial_errors_are_across_and_tangential_ones_along() -> None:
     tangent = outward @ np.array([[0, 1], [-1, 0]])
     radial = [CIRCLE + outward * rng.normal(0, 2, (9, 1)) for _ in range(40)]
     sideways = [CIRCLE + tangent * rng.normal(0, 2, (9, 1)) for _ in range(40)]
-    normals = [contour_normals(CIRCLE, RING)] * 40
+    normals = np.array([contour_normals(CIRCLE, RING)] * 40)
     for faces, across in ((radial, True), (sideways, False)):
-        result = split([face_offsets(f, CIRCLE, RING) for f in faces], normals, range(8))
+        result = split(np.array([face_offsets(f, CIRCLE, RING) for f in faces]), normals, range(8))
         large, small = (result.across, result.along) if across else (result.along, result.across)
         assert large == pytest.approx(np.sqrt(2 / np.pi) * 2 / 100, rel=0.2)
         assert small < 1e-9
@@ -61,7 +61,7 @@ def test_radial_errors_are_across_and_tangential_ones_along() -> None:
 
 def test_constant_offsets_of_a_convention_do_not_count() -> None:
     offset = np.random.default_rng(2).normal(0, 0.1, (9, 2))
-    result = split_subsets([offset] * 5, [contour_normals(CIRCLE, RING)] * 5, RING)
+    result = split_subsets(np.array([offset] * 5), np.array([contour_normals(CIRCLE, RING)] * 5), RING)
     assert set(result) == {"all", "round"}
     assert result["all"].total == pytest.approx(0, abs=1e-12)
     assert result["round"].across == pytest.approx(0, abs=1e-12)
@@ -80,4 +80,18 @@ def test_corners_and_ends_have_no_direction_across() -> None:
 
 
 def test_nothing_measured_is_nan() -> None:
-    assert np.isnan(split([], [], [0, 1]).total)
+    none = np.empty((0, 9, 2))
+    assert np.isnan(split(none, none, [0, 1]).total)
+
+
+def test_what_is_unknown_counts_nowhere() -> None:
+    rng = np.random.default_rng(3)
+    offsets = rng.normal(0, 0.1, (6, 9, 2))
+    normals = np.array([contour_normals(CIRCLE, RING)] * 6)
+    whole = split(offsets, normals, range(5))
+    offsets[:, 5:] = np.nan
+    assert vars(split(offsets, normals, range(9))) == pytest.approx(vars(whole))
+    partial = CIRCLE.copy()
+    partial[2] = np.nan
+    known = ~np.isnan(contour_normals(partial, RING)[:, 0])
+    assert np.flatnonzero(~known).tolist() == [1, 2, 3, 8]

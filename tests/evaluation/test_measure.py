@@ -1,73 +1,43 @@
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
 
 from hrlm.errors import PhotoError
-from hrlm.evaluation.measure import extent, match, measure
-from hrlm.formats import pts
-from hrlm.formats.truth import AnnotatedPhoto
+from hrlm.evaluation.data import KnownFace, Sample, known_box
+from hrlm.evaluation.measure import measure
+from hrlm.evaluation.metrics import point_errors
+from hrlm.evaluation.systems import Prediction
 from hrlm.photos import Photo
-from hrlm.results import Box, Face
-from hrlm.schemes import Scheme, load_scheme
+from hrlm.results import Face
+from hrlm.schemes import load_scheme
 
 SCHEME = load_scheme("ibug68")
 SHAPE = np.random.default_rng(5).uniform(0, 1, (68, 2))
 SHAPE[[36, 45]] = [[0.0, 0.4], [1.0, 0.4]]
-SHAPE[[0, 16]] = [[0.5, 0.0], [0.5, 1.0]]
-
-
-def points(x: float, y: float, side: float = 100) -> np.ndarray:
-    return SHAPE * side + (x, y)
-
-
-def face(landmarks: np.ndarray, box: Box | None = None) -> Face:
-    return Face(landmarks, np.ones(68), box or extent(landmarks), 0.9)
-
-
-def test_each_annotated_face_gets_the_face_in_its_place() -> None:
-    left, right, stranger = face(points(2, 1)), face(points(301, 0)), face(points(600, 600))
-    assert match([stranger, right, left], [points(0, 0), points(300, 0)], SCHEME) == [left, right]
-
-
-def test_a_face_elsewhere_leaves_a_miss() -> None:
-    assert match([face(points(300, 0))], [points(0, 0)], SCHEME) == [None]
-    assert match([], [points(0, 0)], SCHEME) == [None]
-
-
-@pytest.mark.parametrize("lost", ["landmarks", "box"])
-def test_a_bad_fit_in_the_right_place_is_no_miss(lost: str) -> None:
-    truth = points(0, 0)
-    elsewhere = points(900, 900)
-    bad = face(elsewhere, extent(truth)) if lost == "landmarks" else face(truth, extent(elsewhere))
-    assert match([bad], [truth], SCHEME) == [bad]
-
-
-def test_a_face_stands_for_one_annotation_only() -> None:
-    only = face(points(0, 0))
-    assert match([only], [points(10, 0), points(1, 0)], SCHEME) == [None, only]
 
 
 class Knowing:
-    """Finds `side` x `side` faces at known fractions of the photo, its landmarks off by `off` of their size."""
+    """Is off by `off` of the face's size."""
 
-    scheme: Scheme = SCHEME
+    def __init__(self, off: float, finds: Callable[[Photo], bool] = lambda _: True, reduced: bool = True) -> None:
+        self._off, self._finds, self._reduced = off, finds, reduced
 
-    def __init__(self, off: float, finds: Callable[[Photo], bool] = lambda _: True) -> None:
-        self._off, self._finds = off, finds
+    def has(self, width: int | None) -> bool:
+        return width is None or self._reduced
 
-    def detect_batch(self, photos: Sequence[Photo]) -> list[list[Face]]:
-        return [
-            [face(points(-0.5 + self._off * p.width / 4, p.width / 4 - 0.5, p.width / 4))] if self._finds(p) else []
-            for p in photos
-        ]
+    def faces(
+        self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
+    ) -> list[Prediction | None]:
+        found = [t.points + np.array([self._off * t.width, 0]) for t in truths] if self._finds(photo) else []
+        faces: list[Prediction | None] = [Face(p, np.full(68, 2.0), known_box(p), 1.0) for p in found]
+        return faces or [None] * len(truths)
 
 
-def annotate(folder: Path, name: str, side: float) -> AnnotatedPhoto:
-    file = folder / f"{name}.pts"
-    pts.write(file, points(-0.5, side - 0.5, side))
-    return AnnotatedPhoto(folder / f"{name}.png", (file,))
+def sample(name: str, problems: Sequence[str] = ()) -> Sample:
+    points = SHAPE * 100 - 0.5
+    return Sample(Path(name), PurePath(name), lambda: ([KnownFace(name, points, known_box(points))], list(problems)))
 
 
 def opened(path: str) -> Photo:
@@ -76,20 +46,52 @@ def opened(path: str) -> Photo:
     return Photo.from_array(np.zeros((400, 400, 3), np.uint8), path)
 
 
-def test_errors_are_measured_at_every_size(tmp_path: Path) -> None:
-    data = [annotate(tmp_path, "a", 100), annotate(tmp_path, "bad", 100), annotate(tmp_path, "c", 100)]
-    systems = {"near": Knowing(0.03), "blind when small": Knowing(0.02, lambda p: p.width > 300)}
-    steps, told = [], []
-    done = measure(data, systems, opened, [50, 200], lambda: steps.append(1), told.append)
+def error(points: np.ndarray | None, truth: np.ndarray) -> np.ndarray:
+    assert points is not None
+    return point_errors(points, truth, SCHEME)
+
+
+def test_errors_are_measured_at_every_size() -> None:
+    systems = {
+        "near": Knowing(0.03),
+        "blind when small": Knowing(0.02, lambda p: p.width > 300),
+        "files": Knowing(0.01, reduced=False),
+    }
+    steps, told, saved = [], [], []
+    done = measure(
+        [sample("a"), sample("bad"), sample("c", ["c: half of it"])],
+        systems,
+        opened,
+        [50, 200],
+        lambda: steps.append(1),
+        told.append,
+        lambda width, one, number, photo, points: saved.append(
+            (width, one.name, number, photo.width, np.ptp(points[:, 0]))
+        ),
+    )
     assert len(steps) == 3
-    assert told == done.problems == [f"{data[1].photo}: damaged"]
-    assert [m.photo for m in done.native] == [str(data[0].photo), str(data[2].photo)]
+    assert told == done.problems == ["bad: damaged", "c: half of it"]
+    assert [m.photo for m in done.native] == ["a", "c"]
     for m in done.native:
         assert m.width == pytest.approx(100)
-        assert m.errors["near"] == pytest.approx(np.full(68, 0.03), abs=1e-4)
-        assert m.errors["blind when small"] == pytest.approx(np.full(68, 0.02), abs=1e-4)
-    # only narrower than the face, and in the same units
+        for system, off in (("near", 0.03), ("blind when small", 0.02), ("files", 0.01)):
+            assert error(m.predicted[system], m.points) == pytest.approx(np.full(68, off), abs=1e-4)
+            assert m.deviation[system].tolist() == [2] * 68
+    # only narrower than the face, in the same units, and by those alone that can be asked
     assert {w: len(m) for w, m in done.reduced.items()} == {50: 2, 200: 0}
-    assert done.reduced[50][0].errors["near"] == pytest.approx(np.full(68, 0.03), abs=1e-4)
-    assert done.reduced[50][0].errors["blind when small"] is None
-    assert {stage: len(seconds) for stage, seconds in done.seconds.items()} == dict.fromkeys(("decode", *systems), 2)
+    small = done.reduced[50][0]
+    assert error(small.predicted["near"], small.points) == pytest.approx(np.full(68, 0.03), abs=1e-4)
+    assert small.predicted["blind when small"] is None
+    assert "files" not in small.predicted
+    assert [s[:4] for s in saved] == [(50, PurePath("a"), 0, 200), (50, PurePath("c"), 0, 200)]
+    assert saved[0][4] == pytest.approx(50)
+
+
+def test_a_system_that_fails_on_a_photo_has_missed_it() -> None:
+    def fails(photo: Photo) -> bool:
+        raise RuntimeError("out of memory")
+
+    done = measure([sample("a")], {"frail": Knowing(0, fails), "sound": Knowing(0)}, opened)
+    assert done.problems == ["a: frail failed (RuntimeError: out of memory): counted as missed"]
+    assert done.native[0].predicted["frail"] is None
+    assert done.native[0].predicted["sound"] is not None

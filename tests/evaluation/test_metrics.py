@@ -2,11 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hrlm.evaluation.metrics import auc, ced, failure_rate, nme, point_errors
+from hrlm.evaluation.metrics import auc, box_diagonal, ced, failure_rate, inter_pupil, mean, nme, point_errors
 from hrlm.schemes import Scheme, load_scheme, parse_scheme
 
 SCHEME = parse_scheme(
@@ -39,6 +39,8 @@ def test_an_unknown_subset_is_refused() -> None:
         nme(PREDICTED, TRUTH, SCHEME, "ears")
 
 
+# the scheme is read within
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 50), st.floats(-math.pi, math.pi))
 def test_nme_does_not_depend_on_size_place_and_turn_of_the_face(seed: int, scale: float, angle: float) -> None:
     scheme: Scheme = load_scheme("ibug68")
@@ -82,3 +84,28 @@ def test_no_faces_give_no_figures() -> None:
     assert math.isnan(auc(none, 0.08))
     assert math.isnan(failure_rate(none, 0.08))
     assert np.isnan(ced(none, np.array([0.1, 0.2]))).all()
+
+
+def test_the_pupils_are_the_middles_of_the_eyes() -> None:
+    scheme = load_scheme("ibug68")
+    face = np.zeros((68, 2))
+    face[36:42] = np.array([[0, 0], [1, -1], [2, -1], [3, 0], [2, 1], [1, 1]])
+    face[42:48] = face[36:42] + np.array([30, 40])
+    assert inter_pupil(face, scheme) == pytest.approx(50)
+    face[40] = np.nan
+    assert math.isnan(inter_pupil(face, scheme))
+    # a scheme without eye contours
+    assert np.isnan(inter_pupil(np.zeros((3, 4, 2)), SCHEME)).tolist() == [True] * 3
+
+
+def test_the_box_diagonal() -> None:
+    assert box_diagonal(np.array([[1.0, 1.0], [4.0, 2.0], [2.0, 5.0]])) == 5
+    assert math.isnan(box_diagonal(np.array([[1.0, 1.0], [np.nan, np.nan]])))
+
+
+def test_landmarks_without_truth_do_not_count() -> None:
+    partial = TRUTH.copy()
+    partial[3] = np.nan
+    assert nme(PREDICTED, partial, SCHEME) == pytest.approx(0.1)
+    assert np.isnan(nme(PREDICTED, partial, SCHEME, "last"))
+    assert np.isnan(mean(np.empty(0)))

@@ -1,0 +1,204 @@
+"""Annotated photos in any form: landmark files beside the photos, or one table that names its photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from hrlm.errors import DataError, FormatError
+from hrlm.evaluation.correspondence import Correspondence
+from hrlm.formats import pts, tem
+from hrlm.formats.catalogue import FORMATS, read_any
+from hrlm.formats.truth import AnnotatedPhoto, FoundTruth, find_truth, read_truth
+from hrlm.photos import PHOTO_SUFFIXES
+from hrlm.results import Box, PhotoResult
+from hrlm.schemes import Scheme
+
+Maps = Mapping[int, Correspondence]
+READERS = {".pts": pts.read, ".tem": tem.read}
+TABLE_SUFFIXES = (".csv", ".json", ".parquet", ".xml")
+
+
+@dataclass(frozen=True, eq=False)
+class KnownFace:
+    """An annotated face.
+
+    Args:
+        source: the file that it comes from, with its number where the file holds several.
+        points: `(N, 2)` in photo pixels, NaN for landmarks that are not annotated or not to be seen.
+        box: around every point of the file.
+    """
+
+    source: str
+    points: np.ndarray
+    box: Box
+
+    @property
+    def width(self) -> float:
+        """Width of the box in photo pixels."""
+        return self.box[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An annotated photo.
+
+    Args:
+        photo: its file.
+        name: its path below the data folder; other detectors' files are looked up by it.
+        read: its faces, and a message for each that had to be passed over.
+    """
+
+    photo: Path
+    name: PurePath
+    read: Callable[[], tuple[list[KnownFace], list[str]]]
+
+
+@dataclass
+class Data:
+    """Annotated photos, how many photos have no truth, and a message for everything that was passed over."""
+
+    samples: list[Sample] = field(default_factory=list)
+    without: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def find_data(paths: Sequence[Path], scheme: Scheme, maps: Maps) -> Data:
+    """Annotated photos of folders (with all below them), single photos and tables (CSV, COCO …).
+
+    Args:
+        maps: for files of other templates, by number of points.
+
+    Raises:
+        DataError: a path that is not there, or no annotated photo at all.
+        FormatError: a table that cannot be read.
+    """
+    found = Data()
+    beside: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder: check the path")
+        if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+            found.samples.extend(_of_table(path, scheme, found.problems))
+        else:
+            beside.append(path)
+    templates = {s.photo: s for path in beside for s in _with_templates(path, scheme, maps)}
+    try:
+        truth = find_truth(beside) if beside else FoundTruth()
+    except DataError:
+        # find_truth knows no templates: without them, its message is the right one
+        if not templates and not found.samples:
+            raise
+        truth = FoundTruth()
+    annotated = [_annotated(entry, beside, scheme, maps) for entry in truth.annotated]
+    done = {s.photo for s in annotated}
+    further = [s for photo, s in templates.items() if photo not in done]
+    found.samples += annotated + further
+    found.without = max(0, truth.without - len(further))
+    found.problems += truth.problems
+    if not found.samples:
+        raise DataError(
+            f"{', '.join(map(str, paths))}: no photo with ground truth: see docs/benchmark.md for its forms"
+        )
+    return found
+
+
+def known_box(points: np.ndarray) -> Box:
+    """The bounding box x, y, width, height of the points `(N, 2)` that are not NaN, of which there is at least one."""
+    low, high = np.nanmin(points, 0), np.nanmax(points, 0)
+    return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
+
+
+def read_landmarks(file: Path, scheme: Scheme, maps: Maps) -> tuple[np.ndarray, Box]:
+    """The scheme's landmarks `(N, 2)` of a `.pts` or `.tem` file, NaN where lacking, and the box of all its points.
+
+    Raises:
+        FormatError: unreadable, or of another number of points than the scheme or a template of `maps`.
+    """
+    points = READERS[file.suffix.lower()](file)
+    box = known_box(points)
+    if len(points) == len(scheme):
+        return points, box
+    if len(points) in maps:
+        return maps[len(points)].to_scheme(points, scheme), box
+    raise FormatError(f"{file}: has {len(points)} points where {scheme.name} has {len(scheme)}: passed over; see --map")
+
+
+def read_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[PhotoResult]:
+    """The photos of a table, by the format that its name or content tells.
+
+    Raises:
+        FormatError: unreadable or of no known format.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".xml":
+        try:
+            with path.open("rb") as file:
+                name = "dlib" if b"<dataset" in file.read(1024) else "cvat"
+        except OSError as e:
+            raise FormatError(f"{path}: cannot be read ({e.strerror or e}): check the file and its rights") from e
+    else:
+        name = {".json": "coco"}.get(suffix, suffix[1:])
+    return read_any(FORMATS[name], path, scheme, problems)
+
+
+def _of_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Sample]:
+    for result in read_table(path, scheme, problems):
+        photo = path.parent / result.photo.path
+        # a table may number the landmarks' file by photo only: a face is told by its place in it
+        faces = [
+            KnownFace(f"{path}: {result.photo.path} #{i}", f.landmarks, known_box(f.landmarks))
+            for i, f in enumerate(result.faces, start=1)
+        ]
+        yield Sample(photo, PurePath(result.photo.path), lambda faces=faces: _usable(faces, scheme))  # type: ignore[misc]
+
+
+def _with_templates(path: Path, scheme: Scheme, maps: Maps) -> Iterator[Sample]:
+    """Photos with `NAME.tem` beside them."""
+    photos = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES) if path.is_dir() else [path]
+    for photo in photos:
+        template = photo.with_suffix(".tem")
+        if template.is_file() and not photo.with_suffix(".pts").is_file():
+            entry = AnnotatedPhoto(photo, (template,))
+            yield Sample(photo, _name(photo, [path]), lambda entry=entry: _read(entry, scheme, maps))  # type: ignore[misc]
+
+
+def _annotated(entry: AnnotatedPhoto, folders: Sequence[Path], scheme: Scheme, maps: Maps) -> Sample:
+    return Sample(entry.photo, _name(entry.photo, folders), lambda: _read(entry, scheme, maps))
+
+
+def _name(photo: Path, folders: Sequence[Path]) -> PurePath:
+    inside = [photo.relative_to(f) for f in folders if f != photo and photo.is_relative_to(f)]
+    return min(inside, key=lambda p: len(p.parts), default=PurePath(photo.name))
+
+
+def _read(entry: AnnotatedPhoto, scheme: Scheme, maps: Maps) -> tuple[list[KnownFace], list[str]]:
+    faces: list[KnownFace] = []
+    problems: list[str] = []
+    for file in entry.files:
+        if file.suffix.lower() in READERS:
+            try:
+                points, box = read_landmarks(file, scheme, maps)
+                faces.append(KnownFace(str(file), points, box))
+            except FormatError as e:
+                problems.append(str(e))
+        else:
+            # what else counts as truth, find_truth and read_truth know
+            read, told = read_truth(replace(entry, files=(file,)), scheme)
+            faces.extend(KnownFace(t.name, t.seen(scheme), known_box(t.points)) for t in read)
+            problems.extend(told)
+    usable, told = _usable(faces, scheme)
+    return usable, problems + told
+
+
+def _usable(faces: Sequence[KnownFace], scheme: Scheme) -> tuple[list[KnownFace], list[str]]:
+    """The faces whose error can be measured, and a message for each other."""
+    usable = [f for f in faces if scheme.inter_ocular(f.points) > 0]
+    return usable, [
+        f"{f.source}: the landmarks {scheme.normaliser} coincide, so nothing measures the face: mend it"
+        for f in faces
+        if f not in usable
+    ]

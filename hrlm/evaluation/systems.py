@@ -1,0 +1,222 @@
+"""What is measured: detectors at work, and the landmark files that other detectors left."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from hrlm.errors import DataError, FormatError
+from hrlm.evaluation.data import READERS, TABLE_SUFFIXES, KnownFace, Maps, Sample, known_box, read_landmarks, read_table
+from hrlm.evaluation.metrics import nme
+from hrlm.formats import json as result_json
+from hrlm.geometry import CropTransform, box_overlap
+from hrlm.photos import Photo
+from hrlm.results import Box, Face
+from hrlm.schemes import Scheme
+
+if TYPE_CHECKING:
+    from hrlm.detector import Located
+
+# a detected face may be the annotated one from this intersection over union of their boxes on
+SAME_PLACE = 0.3
+# the face crop is so much wider than a true box; training's default, and the detector corrects it by its own landmarks
+BOX_MARGIN = 1.5
+_NUMBER = re.compile(r"_\d+$")
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Landmarks `(N, 2)` out of a file, NaN for those it lacks; deviation `(N,)` and box as in `Face`."""
+
+    landmarks: np.ndarray
+    deviation: np.ndarray
+    box: Box
+
+
+Prediction = Face | Known
+
+
+class LandmarkDetector(Protocol):
+    """What a measurement needs of a detector."""
+
+    @property
+    def scheme(self) -> Scheme: ...
+
+    def detect_batch(self, photos: Sequence[Photo]) -> list[list[Face]]: ...
+
+    def locate(self, photos: Sequence[Photo], crops: Sequence[CropTransform]) -> list[Located]: ...
+
+
+class System(Protocol):
+    """Something that finds landmarks, or found them before."""
+
+    def has(self, width: int | None) -> bool:
+        """Whether it can be measured on photos reduced to that face width (None: as they are)."""
+
+    def faces(
+        self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
+    ) -> list[Prediction | None]:
+        """What it makes of each annotated face, None for a missed one.
+
+        Args:
+            photo, truths: in the same pixels.
+
+        Raises:
+            HrlmError: a file of it cannot be read.
+        """
+
+
+class FindingSystem:
+    """A detector with its own face finder."""
+
+    def __init__(self, detector: LandmarkDetector) -> None:
+        self._detector = detector
+
+    def has(self, width: int | None) -> bool:
+        return True
+
+    def faces(
+        self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
+    ) -> list[Prediction | None]:
+        return match(self._detector.detect_batch([photo])[0], truths, self._detector.scheme)
+
+
+class GivenBoxSystem:
+    """A detector that is told where the faces are: the box of the true landmarks, upright."""
+
+    def __init__(self, detector: LandmarkDetector) -> None:
+        self._detector = detector
+
+    def has(self, width: int | None) -> bool:
+        return True
+
+    def faces(
+        self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
+    ) -> list[Prediction | None]:
+        boxes = torch.tensor([t.box for t in truths], dtype=torch.float64)
+        sides = BOX_MARGIN * boxes[:, 2:].amax(1)
+        crops = CropTransform.make(boxes[:, :2] + boxes[:, 2:] / 2, sides, 256)
+        located = self._detector.locate([photo], [crops])[0]
+        deviation = np.sqrt(np.trace(located.covariance, axis1=-2, axis2=-1) / 2)
+        return [Face(p, d, t.box, 1.0) for p, d, t in zip(located.points, deviation, truths, strict=True)]
+
+
+class FileSystem:
+    """Landmark files: per photo (`.json` of hrlm, `.pts`, `.tem`) in a folder that mirrors the data, or one table.
+
+    A photo's file is looked up by the photo's path below the data folder, with and without its suffix, then by its
+    name alone where only one file has it. What is not there counts as missed.
+
+    Args:
+        places: by face width the folder or table, None for the photos as they are.
+        samples: the photos that will be looked up.
+
+    Raises:
+        DataError: a place that is not there or holds no landmark files.
+        FormatError: a table that cannot be read.
+    """
+
+    def __init__(
+        self, places: Mapping[int | None, Path], samples: Sequence[Sample], scheme: Scheme, maps: Maps
+    ) -> None:
+        self._scheme, self._maps = scheme, maps
+        photos = {s.name.with_suffix("").as_posix() for s in samples}
+        self._indices = {width: _Index(path, scheme, photos) for width, path in places.items()}
+
+    def has(self, width: int | None) -> bool:
+        return width in self._indices
+
+    def faces(
+        self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
+    ) -> list[Prediction | None]:
+        found: list[Prediction] = []
+        for entry in self._indices[width].of(sample.name):
+            if isinstance(entry, Face):
+                found.append(entry)
+            elif entry.suffix.lower() == ".json":
+                found.extend(result_json.read(entry).faces)
+            else:
+                points, box = read_landmarks(entry, self._scheme, self._maps)
+                found.append(Known(points, np.full(len(points), np.nan), box))
+        if found and len(found[0].landmarks) != len(self._scheme):
+            raise FormatError(
+                f"{sample.name}: predictions have {len(found[0].landmarks)} landmarks where {self._scheme.name} has "
+                f"{len(self._scheme)}: give them in that scheme"
+            )
+        return match(found, truths, self._scheme)
+
+
+class _Index:
+    """What is there for each photo, by its path with or without suffix."""
+
+    def __init__(self, path: Path, scheme: Scheme, photos: Collection[str]) -> None:
+        self._entries: defaultdict[str, list[Path | Face]] = defaultdict(list)
+        self._photos = photos
+        tables = [path]
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.is_file())
+            results = [p for p in files if p.suffix.lower() == ".json" and result_json.looks_like_result(p)]
+            for file in results or [p for p in files if p.suffix.lower() in READERS]:
+                self._entries[file.relative_to(path).with_suffix("").as_posix()].append(file)
+            tables = [] if self._entries else [p for p in files if p.suffix.lower() in TABLE_SUFFIXES]
+        elif not path.is_file():
+            raise DataError(f"{path}: no such file or folder: check --predictions")
+        for table in tables:
+            for result in read_table(table, scheme, []):
+                self._entries[PurePath(result.photo.path).as_posix()].extend(result.faces)
+        if not self._entries:
+            raise DataError(f"{path}: holds no landmark files: give a folder of .json or .pts files, or a table")
+        self._by_name: defaultdict[str, set[str]] = defaultdict(set)
+        for key in self._entries:
+            for name in {key, _NUMBER.sub("", key)}:
+                self._by_name[PurePath(name).name].add(name)
+
+    def of(self, name: PurePath) -> list[Path | Face]:
+        """The entries of a photo."""
+        keys = [name.as_posix(), name.with_suffix("").as_posix()]
+        for short in (name.name, name.stem):
+            keys += self._by_name[short] if len(self._by_name[short]) == 1 else []
+        return next((entries for key in keys if (entries := list(self._numbered(key)))), [])
+
+    def _numbered(self, key: str) -> Iterator[Path | Face]:
+        """The entries of `NAME`, `NAME_1`, `NAME_2` …, without those of a photo that has such a name."""
+        yield from self._entries.get(key, [])
+        for number in count(1):
+            further = f"{key}_{number}"
+            if further not in self._photos:
+                yield from self._entries.get(further, [])
+            if number > 1 and further not in self._entries:
+                return
+
+
+def match(found: Sequence[Prediction], truths: Sequence[KnownFace], scheme: Scheme) -> list[Prediction | None]:
+    """The detected face of each annotated one, None where it was missed.
+
+    A detected face stands for an annotated one if its box, or the bounding box of its landmarks, overlaps that of the
+    true landmarks by at least `SAME_PLACE`: however wrong its landmarks are, they then count as errors, not as a miss.
+    Pairs are made from the smallest error up, each face in one pair at most.
+    """
+    pairs = []
+    for t, truth in enumerate(truths):
+        known = ~np.isnan(truth.points[:, 0])
+        true_box = known_box(truth.points)
+        for f, face in enumerate(found):
+            shown = known_box(face.landmarks[known])
+            overlap = max(box_overlap(shown, true_box), box_overlap(face.box, truth.box))
+            if overlap >= SAME_PLACE:
+                pairs.append((float(nme(face.landmarks, truth.points, scheme)), t, f))
+    matched: list[Prediction | None] = [None] * len(truths)
+    taken: set[int] = set()
+    for _, t, f in sorted(pairs):
+        if matched[t] is None and f not in taken:
+            matched[t] = found[f]
+            taken.add(f)
+    return matched

@@ -1,0 +1,145 @@
+from pathlib import Path, PurePath
+
+import numpy as np
+import pytest
+
+from hrlm.detector import Located
+from hrlm.errors import DataError, FormatError
+from hrlm.evaluation.data import KnownFace, Sample, known_box
+from hrlm.evaluation.systems import FileSystem, GivenBoxSystem, match
+from hrlm.formats import json as result_json
+from hrlm.formats import pts
+from hrlm.geometry import CropTransform
+from hrlm.photos import Photo
+from hrlm.results import Box, Face, ModelInfo, PhotoInfo, PhotoResult
+from hrlm.schemes import Scheme, load_scheme
+
+SCHEME = load_scheme("ibug68")
+SHAPE = np.random.default_rng(5).uniform(0, 1, (68, 2))
+SHAPE[[36, 45]] = [[0.0, 0.4], [1.0, 0.4]]
+SHAPE[[0, 16]] = [[0.5, 0.0], [0.5, 1.0]]
+BLANK = Photo.from_array(np.zeros((4, 4, 3), np.uint8))
+
+
+def points(x: float, y: float, side: float = 100) -> np.ndarray:
+    return SHAPE * side + (x, y)
+
+
+def face(landmarks: np.ndarray, box: Box | None = None) -> Face:
+    return Face(landmarks, np.ones(68), box or known_box(landmarks), 0.9)
+
+
+def truth(landmarks: np.ndarray) -> KnownFace:
+    return KnownFace("t", landmarks, known_box(landmarks))
+
+
+def test_each_annotated_face_gets_the_face_in_its_place() -> None:
+    left, right, stranger = face(points(2, 1)), face(points(301, 0)), face(points(600, 600))
+    assert match([stranger, right, left], [truth(points(0, 0)), truth(points(300, 0))], SCHEME) == [left, right]
+
+
+def test_a_face_elsewhere_leaves_a_miss() -> None:
+    assert match([face(points(300, 0))], [truth(points(0, 0))], SCHEME) == [None]
+    assert match([], [truth(points(0, 0))], SCHEME) == [None]
+
+
+@pytest.mark.parametrize("lost", ["landmarks", "box"])
+def test_a_bad_fit_in_the_right_place_is_no_miss(lost: str) -> None:
+    true, elsewhere = points(0, 0), points(900, 900)
+    bad = face(elsewhere, known_box(true)) if lost == "landmarks" else face(true, known_box(elsewhere))
+    assert match([bad], [truth(true)], SCHEME) == [bad]
+
+
+def test_a_face_stands_for_one_annotation_only() -> None:
+    only = face(points(0, 0))
+    assert match([only], [truth(points(10, 0)), truth(points(1, 0))], SCHEME) == [None, only]
+
+
+def test_a_few_annotated_landmarks_are_enough_to_find_their_face() -> None:
+    few = np.full((68, 2), np.nan)
+    few[[36, 45, 8, 48]] = points(300, 0)[[36, 45, 8, 48]]
+    left, right = face(points(0, 0)), face(points(301, 0))
+    assert match([left, right], [truth(few)], SCHEME) == [right]
+
+
+def sample(name: str) -> Sample:
+    return Sample(Path("data") / name, PurePath(name), lambda: ([], []))
+
+
+def found(place: Path, name: str, others: tuple[str, ...] = (), at: float = 0) -> list[float] | None:
+    """The x of the found face's first landmark of each face at 0 and 300; None for a miss."""
+    system = FileSystem({None: place}, [sample(n) for n in (name, *others)], SCHEME, {})
+    faces = system.faces(sample(name), BLANK, [truth(points(0, 0)), truth(points(300, 0))], None)
+    return [None if f is None else round(float(f.landmarks[0, 0] - SHAPE[0, 0] * 100)) for f in faces]
+
+
+def test_pts_files_are_found_by_path_then_by_name(tmp_path: Path) -> None:
+    pts.write(tmp_path / "sub" / "a.pts", points(1, 0))
+    pts.write(tmp_path / "sub" / "a_2.pts", points(302, 0))
+    for name in ("sub/a.jpg", "a.jpg", "elsewhere/a.jpg"):
+        assert found(tmp_path, name) == [1, 302]
+    assert found(tmp_path, "b.jpg") == [None, None]
+
+
+def test_numbered_files_alone_are_found_and_those_of_another_photo_left(tmp_path: Path) -> None:
+    pts.write(tmp_path / "a_1.pts", points(1, 0))
+    pts.write(tmp_path / "a_2.pts", points(302, 0))
+    assert found(tmp_path, "a.jpg") == [1, 302]
+    assert found(tmp_path, "a.jpg", ("a_2.jpg",)) == [1, None]
+    assert found(tmp_path, "a_2.jpg", ("a.jpg",)) == [None, 302]
+
+
+def test_a_name_in_two_folders_is_no_answer(tmp_path: Path) -> None:
+    pts.write(tmp_path / "x" / "a.pts", points(1, 0))
+    pts.write(tmp_path / "y" / "a.pts", points(2, 0))
+    assert found(tmp_path, "a.jpg") == [None, None]
+    assert found(tmp_path, "y/a.jpg") == [2, None]
+
+
+def test_our_own_results_keep_their_deviation_and_come_before_pts(tmp_path: Path) -> None:
+    result = PhotoResult(PhotoInfo("a.jpg", 9, 9), ModelInfo("m", "ibug68", "1"), (face(points(3, 0)),))
+    result_json.write(tmp_path / "a.jpg.json", result)
+    pts.write(tmp_path / "a.pts", points(1, 0))
+    assert found(tmp_path, "a.jpg") == [3, None]
+    system = FileSystem({None: tmp_path}, [], SCHEME, {})
+    matched = system.faces(sample("a.jpg"), BLANK, [truth(points(0, 0))], None)[0]
+    assert matched is not None
+    assert matched.deviation.tolist() == [1] * 68
+
+
+def test_each_width_has_its_files(tmp_path: Path) -> None:
+    pts.write(tmp_path / "n" / "a.pts", points(1, 0))
+    pts.write(tmp_path / "s" / "a.pts", points(2, 0))
+    system = FileSystem({None: tmp_path / "n", 64: tmp_path / "s"}, [], SCHEME, {})
+    assert [system.has(w) for w in (None, 64, 128)] == [True, True, False]
+    matched = system.faces(sample("a.jpg"), BLANK, [truth(points(0, 0))], 64)[0]
+    assert matched is not None
+    assert matched.landmarks == pytest.approx(points(2, 0), abs=0.01)
+
+
+def test_files_that_cannot_be_scored_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        FileSystem({None: tmp_path / "absent"}, [], SCHEME, {})
+    with pytest.raises(DataError, match="no landmark files"):
+        FileSystem({None: tmp_path}, [], SCHEME, {})
+    pts.write(tmp_path / "a.pts", points(0, 0)[:5])
+    with pytest.raises(FormatError, match=r"a\.pts: has 5 points where ibug68 has 68"):
+        found(tmp_path, "a.jpg")
+
+
+class Locator:
+    scheme: Scheme = SCHEME
+
+    def detect_batch(self, photos: object) -> list[list[Face]]:
+        raise AssertionError("boxes are given")
+
+    def locate(self, photos: list[Photo], crops: list[CropTransform]) -> list[Located]:
+        corners = [c.corners()[:, :1].numpy().repeat(68, 1) for c in crops]
+        return [Located(c, np.tile(np.diag([1.0, 7.0]), (len(c), 68, 1, 1))) for c in corners]
+
+
+def test_true_boxes_place_the_crop() -> None:
+    faces = GivenBoxSystem(Locator()).faces(sample("a.jpg"), BLANK, [truth(points(0, 0)), truth(points(300, 0))], None)
+    # one and a half times the box around its middle
+    assert [f.landmarks[0].tolist() for f in faces if f] == [[-25, -25], [275, -25]]
+    assert all(f is not None and f.deviation[0] == pytest.approx(2) for f in faces)

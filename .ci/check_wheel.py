@@ -9,6 +9,11 @@ NEEDED = (
     "hrlm/_weights/*.onnx",
     "hrlm/_weights/*LICENSE*",
     "hrlm/schemes/ibug68.yaml",
+    "hrlm/evaluation/maps/*.yaml",
+    "hrlm/review/static/index.html",
+    "hrlm/review/static/js/main.js",
+    "hrlm/review/static/openseadragon/openseadragon.min.js",
+    "hrlm/review/static/openseadragon/LICENSE.txt",
     "hrlm-*.dist-info/licenses/LICENSE",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hrlm.finding import FaceFinder, FoundFace
 from hrlm.geometry import CropTransform, box_overlap, face_crop, rotation_matrix
 from hrlm.models.build import load_model
 from hrlm.models.cropping import crop_photos
+from hrlm.models.inference import lanes, prepare, run
 from hrlm.models.nets import Estimates
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
@@ -27,7 +29,7 @@ FACE_BATCH = 8
 CENTRE_BELOW = 0.14
 EXTENT = 0.916
 # a second look at the whole face pays when the first crop was further off than training's jitter
-RECROP_SHIFT, RECROP_SCALE, RECROP_TURN = 0.05, 0.1, 0.1
+RECROP_SHIFT, RECROP_SCALE, RECROP_TURN = 0.1, 0.2, 0.2
 # two found faces whose landmarks agree this much are one face
 SAME_FACE = 0.7
 QUALITIES = ("best", "fast")
@@ -61,11 +63,14 @@ class Detector:
             raise ValueError(f"levels must be 0 or 1 and quality {' or '.join(QUALITIES)}, not {levels}, {quality!r}")
         self.device = choose_device(device)
         loaded = load_model(model, self.device)
-        self._net, self._config = loaded.net, loaded.config
+        self._net, self._config = prepare(loaded.net), loaded.config
         self.info, self.metadata = loaded.info, loaded.metadata
         self.scheme = loaded.net.scheme
         self.levels, self.quality = levels, quality
+        # another scheme's landmarks lie elsewhere about a found face
+        self._placement = dict(loaded.metadata.get("placement") or {})
         self._finder = FaceFinder()
+        self._lanes: ThreadPoolExecutor | None = None
 
     def detect(self, photo: Photo | str | os.PathLike[str], faces: str = "all", min_face: float = 0) -> list[Face]:
         """The faces of one photo, largest first; see `detect_batch`.
@@ -86,10 +91,18 @@ class Detector:
         """
         if faces not in ("all", "largest"):
             raise ValueError(f"faces must be 'all' or 'largest', not {faces!r}")
+        if self.device.type != "cpu" or len(photos) < 2:
+            return self._detect(photos, faces, min_face)
+        if self._lanes is None:
+            self._lanes = lanes(len(photos))
+        return [own for (own,) in self._lanes.map(lambda photo: self._detect([photo], faces, min_face), photos)]
+
+    def _detect(self, photos: Sequence[Photo], faces: str, min_face: float) -> list[list[Face]]:
         found = [self.find(photo, min_face) for photo in photos]
         if faces == "largest":
             found = [f[:1] for f in found]
-        located = self.locate(photos, [first_crops(f, self._config.face_size, self._config.face_margin) for f in found])
+        size, margin = self._config.face_size, self._config.face_margin
+        located = self.locate(photos, [first_crops(f, size, margin, **self._placement) for f in found])
         return [self._faces(photo, own, where) for photo, own, where in zip(photos, found, located, strict=True)]
 
     def find(self, photo: Photo, min_face: float = 0) -> list[FoundFace]:
@@ -135,8 +148,7 @@ class Detector:
 
     def _global(self, pixels: list[np.ndarray], face: CropTransform) -> Tensor:
         crops = crop_photos(pixels, [face[i : i + 1] for i in range(len(face))], self.device)
-        scores: Tensor = self._net.global_net(crops)
-        return scores
+        return run(self._net.global_net, crops)
 
     def _recrop(self, estimates: Estimates, face: CropTransform) -> tuple[CropTransform, list[int]]:
         """Face crops placed by the landmarks where that differs enough to matter, and which ones those are."""
@@ -159,9 +171,8 @@ class Detector:
         crops = self._net.region_crops(scores, face)
         regions = len(self.scheme.regions)
         tiles = crop_photos(pixels, [crops[i : i + regions] for i in range(0, len(crops), regions)], self.device)
-        return self._net.regional_estimates(
-            self._net.regional_net(tiles, self._net.context(scores, face, crops)), crops
-        )
+        context = self._net.context(scores, face, crops)
+        return self._net.regional_estimates(run(self._net.regional_net, tiles, context), crops)
 
     def _faces(self, photo: Photo, found: list[FoundFace], located: Located) -> list[Face]:
         faces: list[Face] = []
@@ -193,14 +204,20 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def first_crops(found: Sequence[FoundFace], size: int, margin: float) -> CropTransform:
-    """Upright face crops of `size` pixels for found faces, as wide as `margin` times the expected landmarks."""
+def first_crops(
+    found: Sequence[FoundFace], size: int, margin: float, below: float = CENTRE_BELOW, extent: float = EXTENT
+) -> CropTransform:
+    """Upright face crops of `size` pixels for found faces, as wide as `margin` times the expected landmarks.
+
+    Args:
+        below, extent: where the landmarks lie about a found face; see `CENTRE_BELOW` and `EXTENT`.
+    """
     middle = torch.tensor([f.centre for f in found], dtype=torch.float64).reshape(-1, 2)
     angle = torch.tensor([f.roll for f in found], dtype=torch.float64)
     unit = torch.tensor([f.size for f in found], dtype=torch.float64)
     down = rotation_matrix(angle) @ torch.tensor([0.0, 1.0], dtype=torch.float64)
-    centre = middle + down * (CENTRE_BELOW * unit)[:, None]
-    return CropTransform.make(centre, margin * EXTENT * unit, size, angle)
+    centre = middle + down * (below * unit)[:, None]
+    return CropTransform.make(centre, margin * extent * unit, size, angle)
 
 
 def face_flags(

@@ -144,11 +144,11 @@ class CropTransform:
         """
         steps = torch.arange(self.size * oversample, device=self.side.device, dtype=self.side.dtype)
         steps = resize_points(steps, 1 / oversample)
-        y, x = torch.meshgrid(steps, steps, indexing="ij")
-        flat = torch.stack([x, y], -1).reshape(1, -1, 2).expand(len(self), -1, -1)
-        photo = self.to_photo(flat).reshape(len(self), len(steps), len(steps), 2)
-        extent = photo.new_tensor([width, height])
-        return (photo + 0.5) * (2 / extent) - 1
+        # the way is affine: a start and one step along each axis give every position
+        unit = 2 / self.centre.new_tensor([width, height])
+        start = (self.to_photo(self.centre.new_zeros(len(self), 1, 2)) + 0.5) * unit - 1
+        across, down = (self.linear * unit[:, None]).transpose(1, 2)[:, :, None, None].unbind(1)
+        return start[:, None] + steps[:, None, None] * down + steps[:, None] * across
 
 
 def bounding_box(points: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,6 +171,15 @@ def face_crop(points: Tensor, normaliser: tuple[int, int], size: int, margin: fl
     low, high = bounding_box(points @ turn)
     centre = (turn @ ((low + high) / 2)[..., None])[..., 0]
     return CropTransform.make(centre, margin * (high - low).amax(-1), size, angle)
+
+
+def box_crop(boxes: Tensor, size: int, margin: float) -> CropTransform:
+    """The level square crops of `size` pixels around boxes, `margin` times as wide as their larger side.
+
+    Args:
+        boxes: `(B, 4)` x, y, width, height in photo pixels.
+    """
+    return CropTransform.make(boxes[:, :2] + boxes[:, 2:] / 2, margin * boxes[:, 2:].amax(-1), size)
 
 
 def box_overlap(a: Sequence[float], b: Sequence[float]) -> float:

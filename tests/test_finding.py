@@ -9,12 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hrlm.errors import ModelError
-from hrlm.finding import FaceFinder, FoundFace, roll_of
-from hrlm.geometry import box_overlap
+from hrlm.finding import FaceFinder, FoundFace, _Views, roll_of
+from hrlm.geometry import box_overlap, resize_points
 from hrlm.models import files
 from hrlm.photos import Photo, open_photo
 
@@ -158,3 +159,20 @@ def test_faces_of_the_benchmark_are_found(finder: FaceFinder, shared: Path) -> N
         low, extent = points.min(0), np.ptp(points, axis=0)
         faces = finder.find(open_photo(path.with_suffix(".jpg")))
         assert max(box_overlap(face.box, (*low, *extent)) for face in faces) > 0.4, path.stem
+
+
+@pytest.mark.parametrize(("width", "height"), [(5003, 3001), (2571, 4099), (1601, 900), (9000, 7)])
+def test_reduced_views_show_everything_where_it_is(width: int, height: int) -> None:
+    pixels = np.zeros((height, width, 3), np.uint8)
+    x0, y0 = int(0.8 * width), int(0.7 * height)
+    x1, y1 = x0 + width // 12, y0 + max(1, height // 12)
+    pixels[y0:y1, x0:x1] = 255
+    # along the long side: the short one is rounded to whole pixels
+    axis, truth = (1, (x0 + x1 - 1) / 2) if width > height else (0, (y0 + y1 - 1) / 2)
+    views = _Views(Photo.from_array(pixels))
+    for long_side in (640, 320):
+        view, ratio = views.at(long_side)
+        assert view.shape[axis] == long_side
+        light = view[..., 0].astype(float).sum(1 - axis)
+        seen = light @ np.arange(long_side) / light.sum()
+        assert resize_points(torch.tensor([seen]), 1 / ratio).item() == pytest.approx(truth, abs=0.3)

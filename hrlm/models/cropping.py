@@ -53,7 +53,13 @@ def _crop_one(pixels: np.ndarray, crop: CropTransform, device: torch.device | st
     oversample = 2 if scale > 1 else 1
     grid = local.grid(window.shape[1], window.shape[0], oversample)
     sampled = F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return F.avg_pool2d(sampled, oversample) if oversample > 1 else sampled
+    return _halved(sampled) if oversample > 1 else sampled
+
+
+def _halved(pixels: Tensor) -> Tensor:
+    """Means of blocks of 2 x 2 pixels of `(B, C, H, W)`; as sums of slices several times as fast as pooling."""
+    rows = pixels[..., ::2, :] + pixels[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
 
 
 def _window(pixels: np.ndarray, crop: CropTransform, factor: int) -> tuple[np.ndarray | None, tuple[int, int]]:

@@ -58,13 +58,24 @@ def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
     return mean, covariance
 
 
-def _window(scores: Tensor, centre: Tensor, radius: int) -> Tensor:
-    """Scores with everything but a smooth-edged square around `centre` `(B, N, 2)` pushed towards nothing."""
-    xs, ys = _axes(scores)
+def windowed_expectation(scores: Tensor, centre: Tensor, radius: int) -> Tensor:
+    """Mean position `(B, N, 2)` in cells of the maps inside a smooth-edged square around `centre` `(B, N, 2)`.
+
+    Only the cells around the square are read, which costs a small part of what whole maps would.
+    """
+    h, w = scores.shape[-2:]
+    reach = torch.arange(-radius - 1, radius + 2, device=scores.device)
+    xs, ys = (centre[..., k, None].round().long() + reach for k in (0, 1))
     # the share of the cell inside the square: a hard edge would jump as the centre moves
-    inside_x = (radius + 0.5 - (xs - centre[..., :1]).abs()).clamp(0, 1)
-    inside_y = (radius + 0.5 - (ys - centre[..., 1:]).abs()).clamp(0, 1)
-    return scores + (inside_y[..., :, None] * inside_x[..., None, :]).clamp_min(1e-30).log()
+    inside_x, inside_y = (
+        (radius + 0.5 - (at - centre[..., k, None]).abs()).clamp(0, 1) * ((at >= 0) & (at < end))
+        for k, (at, end) in enumerate(((xs, w), (ys, h)))
+    )
+    flat = ys.clamp(0, h - 1)[..., :, None] * w + xs.clamp(0, w - 1)[..., None, :]
+    seen = scores.flatten(2).gather(-1, flat.flatten(2)).view(flat.shape)
+    share = (inside_y[..., :, None] * inside_x[..., None, :]).clamp_min(1e-30).log()
+    inside = probabilities(seen + share)
+    return torch.stack([(inside.sum(-2) * xs).sum(-1), (inside.sum(-1) * ys).sum(-1)], -1)
 
 
 def decode(scores: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
@@ -86,7 +97,7 @@ def decode(scores: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
     mode = scores.flatten(2).argmax(-1)
     centre = torch.stack([mode % w, mode // w], -1).to(scores.dtype)
     for _ in range(2):
-        centre = expectation(probabilities(_window(scores, centre, radius)))
+        centre = windowed_expectation(scores, centre, radius)
     spread = moments(probabilities(scores))[1]
     return centre, spread + CELL_VARIANCE * torch.eye(2, device=scores.device, dtype=scores.dtype)
 

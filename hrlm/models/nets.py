@@ -91,13 +91,16 @@ class LandmarkModel(nn.Module):
         """
         maps = probabilities(scores)
         maps = maps / maps.amax((-1, -2), keepdim=True)
-        regions = len(self.scheme.regions)
-        each = maps[:, None].repeat(1, regions, 1, 1, 1)
-        flipped = self.attention.mirrored
-        each[:, flipped] = each[:, flipped][:, :, self.mirror]
+        twins = maps[:, self.mirror]
+        regions = self.scheme.regions
         local = crops.to(maps.device, torch.float32)
-        faces = face.to(maps.device, torch.float32).repeat_each(regions)
-        return crop_maps(each.flatten(0, 1), faces, local, self.regional_net.stride)
+        faces = face.to(maps.device, torch.float32)
+        stride = self.regional_net.stride
+        seen = [
+            crop_maps(twins if region.mirrored else maps, faces, local[r :: len(regions)], stride)
+            for r, region in enumerate(regions)
+        ]
+        return torch.stack(seen, 1).flatten(0, 1)
 
     def global_estimates(self, scores: Tensor, face: CropTransform) -> Estimates:
         """Every landmark as the global network sees it, from its scores `(B, N, H, W)`."""

@@ -49,14 +49,22 @@ class Pyramid(nn.Module):
         """
         # depthwise convolutions run several times faster so on a CPU
         features = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+        contexts = self._at_each_stride(context) if self.context and context is not None else None
         x: Tensor | None = None
         for i in reversed(range(len(features))):
             y = self.lateral[i](features[i])
-            if self.context and context is not None:
-                y = y + self.context[i](F.adaptive_avg_pool2d(context, y.shape[-2:]))
+            if contexts:
+                y = y + self.context[i](contexts[i])
             if x is not None:
                 y = y + F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = self.smooth[i](y)
         assert x is not None
         scores: Tensor = self.score(self.refine(x))
         return scores
+
+    def _at_each_stride(self, context: Tensor) -> list[Tensor]:
+        """The context at its own stride 4, then averaged down to the strides 8, 16 and 32."""
+        every = [context.contiguous(memory_format=torch.channels_last)]
+        for _ in self.context[1:]:
+            every.append(F.avg_pool2d(every[-1], 2))
+        return every

@@ -53,6 +53,8 @@ class Scheme:
         normaliser: the two landmarks whose distance normalises errors.
         subsets: named sets that reports speak of.
         source: the YAML text that this was read from; weights carry it.
+        shape: x, y of each landmark on a usual, level face, in units of the normaliser from its middle; None where the
+            scheme does not say.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Scheme:
     normaliser: tuple[int, int]
     subsets: Mapping[str, tuple[int, ...]]
     source: str
+    shape: tuple[tuple[float, float], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.landmarks)
@@ -161,6 +164,7 @@ def _build(data: Mapping[str, Any], text: str) -> Scheme:
         normaliser=(normaliser[0], normaliser[1]),
         subsets=subsets,
         source=text,
+        shape=_shape(data["shape"], count) if data.get("shape") else None,
     )
 
 
@@ -168,6 +172,16 @@ def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise SchemeError(f"{what} must be a list")
     return value
+
+
+def _shape(value: Any, count: int) -> tuple[tuple[float, float], ...]:
+    try:
+        places = tuple((float(x), float(y)) for x, y in _list(value, "shape"))
+    except (TypeError, ValueError):
+        raise SchemeError("shape must be a list of [x, y]") from None
+    if len(places) != count:
+        raise SchemeError(f"shape has {len(places)} places for {count} landmarks: give one for each")
+    return places
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:

@@ -5,6 +5,9 @@ Pixels stay `(H, W, 3)` uint8; every draw comes from the generator given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import simplejpeg
@@ -16,12 +19,14 @@ from hrlm.training.data import Sample
 Rng = np.random.Generator
 
 
-def augment_photo(sample: Sample, rng: Rng, others: list[Sample]) -> Sample:
+def augment_photo(sample: Sample, rng: Rng, others: Sequence[Sample]) -> Sample:
     """Density, light, colour, occlusion, blur, noise and compression, each at random.
 
     Args:
         others: photos whose pixels may cover parts of the face.
     """
+    if sample.warp:
+        sample = warp(sample, rng)
     extent = float((sample.points.max(0) - sample.points.min(0)).max())
     if rng.random() < 0.4:
         # any face size from 40 px up is as likely per octave
@@ -47,7 +52,34 @@ def augment_photo(sample: Sample, rng: Rng, others: list[Sample]) -> Sample:
     if rng.random() < 0.25:
         jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=int(rng.integers(15, 90)))
         pixels = simplejpeg.decode_jpeg(jpeg)
-    return Sample(sample.name, pixels, sample.points)
+    return replace(sample, pixels=pixels)
+
+
+def warp(sample: Sample, rng: Rng) -> Sample:
+    """The sample stretched, sheared and tilted as if seen by another lens from another side, with its landmarks.
+
+    A random projective map: each corner of the face's square moves by a normal deviate of `sample.warp / 2` of its
+    side, at most `sample.warp`, along each axis. What lies outside of the photo repeats its edge.
+    """
+    low, high = sample.points.min(0), sample.points.max(0)
+    middle, half = (low + high) / 2, (high - low).max() / 2
+    square = middle + half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    moved = square + 2 * half * np.clip(rng.normal(0, sample.warp / 2, (4, 2)), -sample.warp, sample.warp)
+    matrix = cv2.getPerspectiveTransform(square.astype(np.float32), moved.astype(np.float32))
+    height, width = sample.pixels.shape[:2]
+    pixels = cv2.warpPerspective(
+        sample.pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    box = sample.box
+    corners = np.empty((0, 2))
+    if box is not None:
+        x, y, w, h = box
+        corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
+    points = cv2.perspectiveTransform(np.concatenate([sample.points, corners])[None], matrix)[0]
+    if box is not None:
+        (x, y), (right, bottom) = points[-4:].min(0).tolist(), points[-4:].max(0).tolist()
+        points, box = points[:-4], (x, y, right - x, bottom - y)
+    return replace(sample, pixels=pixels, points=points, box=box)
 
 
 def recolour(pixels: np.ndarray, rng: Rng) -> np.ndarray:
@@ -88,7 +120,7 @@ def blur(pixels: np.ndarray, extent: float, rng: Rng) -> np.ndarray:
     return cv2.filter2D(pixels, -1, kernel / kernel.sum())
 
 
-def occlude(pixels: np.ndarray, points: np.ndarray, extent: float, rng: Rng, others: list[Sample]) -> np.ndarray:
+def occlude(pixels: np.ndarray, points: np.ndarray, extent: float, rng: Rng, others: Sequence[Sample]) -> np.ndarray:
     """One or two ellipses or bars over the face: plain, noisy or filled from another photo."""
     pixels = pixels.copy()
     height, width = pixels.shape[:2]

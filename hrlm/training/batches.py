@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hrlm.geometry import CropTransform, face_crop
+from hrlm.geometry import CropTransform, box_crop, face_crop
 from hrlm.models.build import ModelConfig
 from hrlm.models.cropping import crop_photo
 from hrlm.schemes import Scheme
 from hrlm.training.augment import augment_photo, jitter_face
 from hrlm.training.config import Stage
-from hrlm.training.data import Sample
+from hrlm.training.data import Joined, Sample
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,14 @@ class Batch:
         face: the B face crops in their photo's pixels.
         points: `(B, N, 2)` in the photos' pixels, in the order of the **viewed** face: where the face crop is
             mirrored, twins have changed places.
+        visible: `(B, N)` 1 for landmarks that teach, 0 for those that nobody could see, in the same order.
     """
 
     pixels: Tensor
     photos: list[np.ndarray]
     face: CropTransform
     points: Tensor
+    visible: Tensor
 
 
 def collate(items: list[Batch]) -> Batch:
@@ -45,27 +47,42 @@ def collate(items: list[Batch]) -> Batch:
         [p for i in items for p in i.photos],
         CropTransform.cat([i.face for i in items]),
         torch.cat([i.points for i in items]),
+        torch.cat([i.visible for i in items]),
     )
 
 
 def plain_item(sample: Sample, scheme: Scheme, model: ModelConfig) -> Batch:
-    """A face as it is, cropped by its own landmarks: for validation."""
+    """A face as it is, cropped by its own landmarks or box: for validation."""
     points = torch.from_numpy(sample.points)[None]
-    face = face_crop(points, scheme.normaliser, model.face_size, model.face_margin)
-    return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points)
+    face = sample_crop(sample, scheme, model)
+    return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points, _visible(sample))
+
+
+def sample_crop(sample: Sample, scheme: Scheme, model: ModelConfig) -> CropTransform:
+    """The face crop `(1,)` that a face finder should give: upright by its landmarks, or level around its box."""
+    if sample.box is not None:
+        return box_crop(torch.tensor([sample.box], dtype=torch.float64), model.face_size, model.face_margin)
+    return face_crop(torch.from_numpy(sample.points)[None], scheme.normaliser, model.face_size, model.face_margin)
+
+
+def _visible(sample: Sample) -> Tensor:
+    if sample.visible is None:
+        return torch.ones(1, len(sample.points))
+    return torch.from_numpy(sample.visible)[None].float()
 
 
 def augmented_item(
-    sample: Sample, scheme: Scheme, model: ModelConfig, others: list[Sample], rng: np.random.Generator
+    sample: Sample, scheme: Scheme, model: ModelConfig, others: Sequence[Sample], rng: np.random.Generator
 ) -> Batch:
     """A face as training shows it."""
     sample = augment_photo(sample, rng, others)
     points = torch.from_numpy(sample.points)[None]
     mirrored = bool(rng.random() < 0.5)
-    face = jitter_face(face_crop(points, scheme.normaliser, model.face_size, model.face_margin), rng, mirrored)
+    face = jitter_face(sample_crop(sample, scheme, model), rng, mirrored)
+    visible = _visible(sample)
     if mirrored:
-        points = points[:, list(scheme.mirror)]
-    return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points)
+        points, visible = points[:, list(scheme.mirror)], visible[:, list(scheme.mirror)]
+    return Batch(crop_photo(sample.pixels, face), [sample.pixels], face, points, visible)
 
 
 def places_in_groups(sizes: Sequence[int], shares: Sequence[float], total: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +105,7 @@ def places_in_groups(sizes: Sequence[int], shares: Sequence[float], total: int) 
 
 
 def training_batches(
-    groups: Sequence[list[Sample]],
+    groups: Sequence[Sequence[Sample]],
     shares: Sequence[float],
     scheme: Scheme,
     model: ModelConfig,
@@ -96,16 +113,21 @@ def training_batches(
     key: tuple[int, int],
     start: int,
     workers: int,
+    rank: int = 0,
+    processes: int = 1,
 ) -> Iterator[Batch]:
     """The stage's batches from step `start` on. Everything drawn follows from `key` and the sample's place in line.
 
     Args:
         groups: the sources' samples, none empty.
         shares: as of `places_in_groups`.
+        rank, processes: each process gets its equal part of every step's places, in `stage.accumulate` batches a step.
     """
+    own = stage.batch // processes
+    size = own // stage.accumulate
     total = (stage.samples // stage.batch) * stage.batch
     group_of, draw_of = places_in_groups([len(g) for g in groups], shares, total)
-    every = [s for g in groups for s in g]
+    every = Joined(groups)
 
     def order(group: int, epoch: int) -> np.ndarray:
         return np.random.default_rng([*key, 0, epoch, group]).permutation(len(groups[group]))
@@ -117,16 +139,16 @@ def training_batches(
         sample = groups[group][order(group, epoch)[offset]].reduced(stage.max_side)
         return augmented_item(sample, scheme, model, every, rng)
 
-    places = iter(range(start * stage.batch, total))
+    places = (p for p in range(start * stage.batch, total) if p % stage.batch // own == rank)
     ahead: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(max(1, workers)) as pool:
         try:
             while True:
-                while len(ahead) < 2 * stage.batch and (place := next(places, None)) is not None:
+                while len(ahead) < 2 * own and (place := next(places, None)) is not None:
                     ahead.append(pool.submit(item, place))
                 if not ahead:
                     return
-                yield collate([ahead.popleft().result() for _ in range(stage.batch)])
+                yield collate([ahead.popleft().result() for _ in range(size)])
         finally:
             for future in ahead:
                 future.cancel()

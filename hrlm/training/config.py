@@ -14,30 +14,82 @@ T = TypeVar("T")
 # starts that are no weight file
 FRESH = ("imagenet", "random")
 PARTS = ("global", "attention", "regional")
+OBJECTIVES = ("soft-argmax", "structured", "awing", "gaussian-nll", "star")
+PRECISIONS = ("float32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of photos with landmark files.
+    """Photos with landmarks.
 
     Args:
-        path: the folder; relative to the configuration file.
+        path: a folder of photos with their landmark files, or a table (COCO, CSV, dlib, WFLW list …); relative to the
+            configuration file, as every path here.
+        format: one of `hrlm.training.sources.FORMATS`; empty to tell it from what is there.
+        scheme: the scheme that the landmarks follow, a built-in one's name or a YAML file; empty for the model's.
+        map: which of its landmarks is which of the model's: a mapping of names or numbers, or a YAML file with one
+            under `pairs`; null for none of them. Landmarks of equal name need no entry.
+        photos: the folder that a table's photo names start from; the table's own where not said.
+        exclude: a text file of photo names, one a line, that are never read: the faces of a test.
         validation_every: every so many-th photo by name validates instead of training; 0 for none.
+        validation_list: a text file of photo names that validate.
+        validate: all of it validates.
+        limit: at most so many photos train, evenly out of all by name; 0 for all.
+        crop: `landmarks` places the face crop by the landmarks, `box` by the box that comes with the data: for animals
+            and objects that another program finds.
+        max_side: faces are kept with at most this long side (of the cut-out); 0 for what the stages need.
         terms: what the photos' licence asks, carried into the weights.
         share: of all faces shown, 0 to 1; 0 for what the others leave, by number of faces.
+        warp: how strongly faces are stretched, sheared and tilted at random, 0 to 0.5; 0.15 makes much of few faces.
+        style: stylised faces added for each face, 0 to 1; see `hrlm.training.style`.
         own_convention: the labels mean slightly different points than those that `start` was trained on: before
             training, each label is moved by what is systematic in its distance from `start`'s predictions.
     """
 
     path: Path
+    format: str = ""
+    scheme: str = ""
+    map: dict[Any, Any] | str = field(default_factory=dict)
+    photos: Path | None = None
+    exclude: Path | None = None
     validation_every: int = 0
+    validation_list: Path | None = None
+    validate: bool = False
+    limit: int = 0
+    crop: str = "landmarks"
+    max_side: int = 0
     terms: str = ""
     share: float = 0.0
+    warp: float = 0.0
+    style: float = 0.0
     own_convention: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ConfigError(f"{self.path}: share must lie between 0 and 1, not {self.share}")
+        for name in ("share", "style"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{self.path}: {name} must lie between 0 and 1, not {getattr(self, name)}")
+        if self.crop not in ("landmarks", "box"):
+            raise ConfigError(f"{self.path}: crop must be landmarks or box, not {self.crop!r}")
+        if not 0 <= self.warp <= 0.5:
+            raise ConfigError(f"{self.path}: warp must lie between 0 and 0.5, not {self.warp}")
+        for name in ("max_side", "validation_every", "limit"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{self.path}: {name} must not be negative")
+        if bool(self.validation_every) + bool(self.validation_list) + bool(self.validate) > 1:
+            raise ConfigError(f"{self.path}: give one of validation_every, validation_list and validate")
+
+    def placed(self, folder: Path) -> Source:
+        """The source with its paths taken from `folder`."""
+        paths: dict[str, Any] = {
+            n: folder / v for n in ("path", "photos", "exclude", "validation_list") if (v := getattr(self, n))
+        }
+        files: dict[str, Any] = {n: str(folder / v) for n in ("scheme", "map") if is_yaml(v := getattr(self, n))}
+        return replace(self, **paths, **files)
+
+
+def is_yaml(value: Any) -> bool:
+    """Whether an entry names a YAML file."""
+    return isinstance(value, str) and value.endswith((".yaml", ".yml"))
 
 
 @dataclass(frozen=True)
@@ -47,15 +99,23 @@ class Stage:
     Args:
         name: used in the log and in checkpoints.
         train: which of `global`, `attention` and `regional` learn; the others stay as they are.
-        samples: photos shown, each with one face crop and, when `regional` learns, `regions` region crops.
-        batch: photos a step.
+        samples: photos shown, each with one face crop and, when `regional` learns, its region crops.
+        batch: photos a step, over all processes.
         rate: peak learning rate of AdamW (cosine after a warm-up).
         max_side: photos are reduced to this long side (of the cut-out, 2.2 faces wide) before anything else.
-        regions: region crops a photo, drawn at random; 0 for all.
         sigma: of the target heat map in cells.
-        coordinate_weight: of the coordinate loss.
+        coordinate_weight: of the coordinate loss, for the objectives that have one.
         validate_every: samples between validations; 0 only at the end.
         backbone_rate: factor of the rate for the pretrained backbone.
+        objective: one of `OBJECTIVES`; see docs/objectives.md.
+        elongation: so many times as wide as across is the target heat map along a contour; 1 for round.
+        elongate_along: `contour`, the scheme's lines through the labels, or `edge`, what the picture shows there.
+        margin: factor of the distance cost of `structured`.
+        accumulate: parts that a step's batch goes through the networks in, to save memory.
+        clip: gradients are scaled down to this norm; 0 for never.
+        precision: of the networks: `float32`, `bf16` or, on a GPU, `fp16`. Losses and weights stay float32.
+        checkpoint_activations: compute activations twice instead of keeping them: slower, for large regions.
+        patience: validations without a better figure after which the stage ends; 0 for never.
     """
 
     name: str
@@ -64,11 +124,24 @@ class Stage:
     batch: int = 16
     rate: float = 1e-3
     max_side: int = 1024
-    regions: int = 0
     sigma: float = 1.0
     coordinate_weight: float = 0.5
     validate_every: int = 0
     backbone_rate: float = 0.5
+    objective: str = "soft-argmax"
+    elongation: float = 1.0
+    elongate_along: str = "contour"
+    margin: float = 1.0
+    accumulate: int = 1
+    clip: float = 5.0
+    precision: str = "float32"
+    checkpoint_activations: bool = False
+    patience: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole stage."""
+        return self.samples // self.batch
 
     def __post_init__(self) -> None:
         bad = [p for p in self.train if p not in PARTS]
@@ -76,6 +149,21 @@ class Stage:
             raise ConfigError(f"stage {self.name}: train must list some of {', '.join(PARTS)}, not {bad or 'nothing'}")
         if min(self.samples, self.batch, self.max_side) <= 0 or self.rate <= 0:
             raise ConfigError(f"stage {self.name}: samples, batch, max_side and rate must be positive")
+        for key, allowed in (
+            ("objective", OBJECTIVES),
+            ("precision", PRECISIONS),
+            ("elongate_along", ("contour", "edge")),
+        ):
+            if getattr(self, key) not in allowed:
+                raise ConfigError(
+                    f"stage {self.name}: {key} is {getattr(self, key)!r}: give one of {', '.join(allowed)}"
+                )
+        if self.elongation < 1 or min(self.margin, self.clip, self.patience) < 0:
+            raise ConfigError(f"stage {self.name}: elongation must be 1 or more; margin, clip and patience 0 or more")
+        if self.accumulate < 1 or self.batch % self.accumulate:
+            raise ConfigError(f"stage {self.name}: accumulate must divide the batch of {self.batch} into equal parts")
+        if self.patience and not self.validate_every:
+            raise ConfigError(f"stage {self.name}: patience counts validations: set validate_every as well")
 
 
 @dataclass(frozen=True)
@@ -90,7 +178,12 @@ class TrainConfig:
         start: `imagenet`, `random`, or a weight file to fine-tune.
         workers: threads that prepare batches.
         ema: decay a step of the averaged weights, which are what is validated and written.
+        cache: memory for faces that are kept decoded, such as `4G` or `500M`; others are read again when shown.
+        style_judge: the trained model that stylised faces must still be read right by; empty for `start`.
         checkpoint_seconds: at most so much work is lost when a training is stopped.
+        keep: `last`, or `best`: at the end of each stage go on with, and write, the averaged weights that had the best
+            figure on the validation faces in that stage.
+        tensorboard: write the log for TensorBoard too; needs the extra `tensorboard`.
         model: overrides of `hrlm.models.build.ModelConfig`.
     """
 
@@ -105,16 +198,42 @@ class TrainConfig:
     workers: int = 2
     ema: float = 0.998
     checkpoint_seconds: float = 120
+    keep: str = "last"
+    tensorboard: bool = False
+    cache: str = "4G"
+    style_judge: str = ""
     model: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.start not in FRESH and not self.start.endswith(".safetensors"):
             raise ConfigError(f"start is {self.start!r}: give imagenet, random or a .safetensors file")
+        if self.keep not in ("last", "best"):
+            raise ConfigError(f"keep is {self.keep!r}: give last or best")
         if self.start in FRESH and any(s.own_convention for s in self.data):
             raise ConfigError("own_convention compares labels with a trained model's: start from a .safetensors file")
-        shared = sum(s.share for s in self.data)
-        if shared > 1 + 1e-9 or (shared < 1 - 1e-9 and all(s.share for s in self.data) and self.data):
+        if self.start in FRESH and not self.style_judge and any(s.style for s in self.data):
+            raise ConfigError("style keeps what a trained model still reads right: name one as style_judge")
+        cache_bytes(self.cache)
+        training = [s for s in self.data if not s.validate]
+        shared = sum(s.share for s in training)
+        if shared > 1 + 1e-9 or (shared < 1 - 1e-9 and all(s.share for s in training) and training):
             raise ConfigError(f"the sources' shares add up to {shared:g}: give 1 in all, or leave one source without")
+
+
+def cache_bytes(text: str) -> int:
+    """Bytes of a size such as `4G`, `500M` or `0`.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    digits, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
+    try:
+        size = float(digits) * {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[unit]
+        if not 0 <= size < float("inf"):
+            raise ValueError
+    except (KeyError, ValueError):
+        raise ConfigError(f"cache is {text!r}: give a size such as 4G or 500M") from None
+    return int(size)
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -144,9 +263,9 @@ def _build(data: Any, folder: Path) -> TrainConfig:
             raise ConfigError(f"lacks {key!r}: add it")
     data["out"] = folder / data["out"]
     sources = [_make(Source, d, "data") for d in data["data"]]
-    data["data"] = tuple(replace(s, path=folder / s.path) for s in sources)
+    data["data"] = tuple(s.placed(folder) for s in sources)
     data["stages"] = tuple(_make(Stage, {**d, "train": tuple(d.get("train", ()))}, "stages") for d in data["stages"])
-    for key in ("scheme", "start"):
+    for key in ("scheme", "start", "style_judge"):
         value = str(data.get(key, ""))
         if value.endswith((".yaml", ".yml", ".safetensors")):
             data[key] = str(folder / value)

@@ -44,28 +44,42 @@ class Convention:
         return moved
 
 
-def fit_convention(predicted: Sequence[np.ndarray], labelled: Sequence[np.ndarray], scheme: Scheme) -> Convention:
+def fit_convention(
+    predicted: Sequence[np.ndarray],
+    labelled: Sequence[np.ndarray],
+    scheme: Scheme,
+    visible: Sequence[np.ndarray | None] = (),
+) -> Convention:
     """The offset from labels to what a model that learnt another convention predicts on the same faces.
 
     By ridge regression: what is systematic is convention, what is left is the model's error.
 
     Args:
         predicted, labelled: F arrays `(N, 2)`, in each face's own pixels.
+        visible: which labels of each face count, `(N,)` bool or None for all; empty for all of all faces. A landmark
+            that no face has stays where it is.
     """
     shapes = np.stack([_shape(p, scheme) for p in labelled])
     pairs = zip(predicted, labelled, strict=True)
     residuals = np.stack([(p - t) @ scheme.face_frame(t) for p, t in pairs])
-    kept = np.linalg.norm(residuals, axis=-1).mean(-1) < LOST
+    seen = np.ones(residuals.shape[:2], bool)
+    for i, own in enumerate(visible):
+        seen[i] = True if own is None else own
+    off = np.where(seen, np.linalg.norm(residuals, axis=-1), 0).sum(-1) / np.maximum(seen.sum(-1), 1)
+    kept = (off < LOST) & seen.any(-1)
     if kept.any():
-        shapes, residuals = shapes[kept], residuals[kept]
+        shapes, residuals, seen = shapes[kept], residuals[kept], seen[kept]
     mean = shapes.mean(0)
     _, strength, modes = np.linalg.svd((shapes - mean).reshape(len(shapes), -1), full_matrices=False)
     modes = modes[: min(MODES, len(shapes) - 1)]
     spread = np.maximum(strength[: len(modes)] / np.sqrt(len(shapes)), 1e-6)
     features = np.stack([_features(s, mean, modes, spread) for s in shapes])
     penalty = np.diag([0.0] + [RIDGE] * len(modes))
-    flat = np.linalg.solve(features.T @ features + penalty, features.T @ residuals.reshape(len(shapes), -1))
-    return Convention(scheme, mean, modes, spread, flat.reshape(-1, *mean.shape))
+    offsets = np.zeros((features.shape[1], *mean.shape))
+    for n in np.flatnonzero(seen.any(0)):
+        own = features[seen[:, n]]
+        offsets[:, n] = np.linalg.solve(own.T @ own + penalty, own.T @ residuals[seen[:, n], n])
+    return Convention(scheme, mean, modes, spread, offsets)
 
 
 def _shape(points: np.ndarray, scheme: Scheme) -> np.ndarray:

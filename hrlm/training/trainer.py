@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import csv
-import ctypes
 import math
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from hrlm.errors import DataError, HrlmError, ModelError
+from hrlm.errors import ConfigError, DataError, ModelError
+from hrlm.finding import FaceFinder
 from hrlm.geometry import face_crop
 from hrlm.models.build import (
     ModelConfig,
@@ -28,14 +26,24 @@ from hrlm.models.build import (
 )
 from hrlm.models.nets import LandmarkModel
 from hrlm.schemes import load_scheme
-from hrlm.training.batches import training_batches
-from hrlm.training.config import FRESH, Stage, TrainConfig
+from hrlm.training.batches import Batch, training_batches
+from hrlm.training.checkpoints import Best, Place, load, refuse, save, save_failed
+from hrlm.training.config import FRESH, Stage, TrainConfig, cache_bytes
 from hrlm.training.conventions import fit_convention
-from hrlm.training.data import Sample, load_samples, split
+from hrlm.training.data import Entry, Joined, Memory, Sample, Samples, SourceSamples, load_sources
+from hrlm.training.distributed import Processes
+from hrlm.training.log import Clock, Log
+from hrlm.training.memory import keep_freed_memory, recomputed_activations
+from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
+from hrlm.training.placement import placement
 from hrlm.training.step import batch_losses
-from hrlm.training.validation import calibrate, predict, validate
+from hrlm.training.style import judge, stylised
+from hrlm.training.validation import calibrate, change_table, predict, region_errors, validate
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+# faces that settle how a source's labels differ from the starting model's
+CONVENTION_FACES = 2000
+# faces that settle where the landmarks lie about a found face
+PLACED_FACES = 60
 Say = Callable[[str], None]
 Progress = Callable[[str, int, int, float], None]
 
@@ -48,11 +56,33 @@ class Trainer:
         device: where.
         say: takes a line for people.
         progress: takes the stage's name, samples done, samples in all and the mean loss.
+        processes: which one this is of those that train together; the first one speaks and writes.
+
+    Raises:
+        ConfigError: a stage cannot be done on this device or by so many processes.
+        ModelError: the weights to start from do not fit.
     """
 
-    def __init__(self, config: TrainConfig, device: torch.device, say: Say, progress: Progress) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        say: Say,
+        progress: Progress,
+        processes: Processes | None = None,
+    ) -> None:
         self.config, self.device, self.say, self.progress = config, device, say, progress
-        scheme = load_scheme(config.scheme)
+        self.processes = processes or Processes()
+        for stage in config.stages:
+            if stage.batch % (stage.accumulate * self.processes.count):
+                raise ConfigError(
+                    f"stage {stage.name}: a batch of {stage.batch} cannot be split evenly over {self.processes.count} "
+                    f"processes with accumulate {stage.accumulate}: change batch"
+                )
+            if stage.precision == "fp16" and device.type != "cuda":
+                raise ConfigError(f"stage {stage.name}: precision fp16 needs a CUDA GPU: use bf16 or float32")
+        # as it is today: weights carry it as it was when they were trained
+        self.scheme = scheme = load_scheme(config.scheme)
         started_from: LandmarkModel | None = None
         if config.start in FRESH:
             self.model = ModelConfig(**{"name": config.name, "scheme": scheme.source, **config.model})
@@ -70,8 +100,10 @@ class Trainer:
         self.net.to(device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.out = config.out
-        self.groups: list[list[Sample]] = []
-        self.validation: list[Sample] = []
+        self.groups: list[Samples] = []
+        self.shares: list[float] = []
+        self.styles: list[float] = []
+        self.validation: Sequence[Sample] = []
 
     def load_data(self) -> None:
         """Read every source.
@@ -80,59 +112,99 @@ class Trainer:
             DataError: nothing usable in one of them.
         """
         side = max(s.max_side for s in self.config.stages)
-        for source in self.config.data:
-            samples, problems = load_samples(source.path, self.net.scheme, side)
-            for problem in problems:
-                self.say(f"passed over: {problem}")
-            if not samples:
-                raise DataError(f"{source.path}: none of its landmark files fits {self.net.scheme.name}")
+        memory = Memory(cache_bytes(self.config.cache))
+        validation: list[Samples] = []
+        for own in load_sources(self.config.data, self.scheme, side, memory, self.say):
+            source = own.source
+            self.say(f"{source.path.name}: {len(own.training)} faces to train on, {len(own.validation)} to validate on")
             if source.own_convention:
-                samples = self._translated(samples, source.path.name)
-            training, validation = split(samples, source.validation_every)
-            self.groups.append(training)
-            self.validation += validation
-            self.say(f"{source.path.name}: {len(training)} faces to train on, {len(validation)} to validate on")
+                own = self._translated(own)
+            validation.append(own.validation)
+            if len(own.training):
+                self.groups.append(own.training)
+                self.shares.append(source.share)
+                self.styles.append(source.style)
+        if not self.groups:
+            raise DataError("no face is left to train on: every source validates")
+        if any(self.styles):
+            self._add_styled(memory)
+        self.validation = Joined(validation)
+
+    def _add_styled(self, memory: Memory) -> None:
+        """Each source's stylised faces, joined to its own; looks are taken from all sources."""
+        errors = judge(
+            load_model(self.config.style_judge or self.config.start, self.device),
+            self.net.scheme.landmarks,
+            self.device,
+        )
+        donors = self.training
+        for i, share in enumerate(self.styles):
+            if share:
+                own = self.groups[i]
+                key = self.config.seed * 1000 + i
+                added = stylised(own, donors, share, key, errors, memory, self.say)
+                self.groups[i] = Samples.join(own, added)
 
     @property
-    def training(self) -> list[Sample]:
-        """Every source's faces to train on."""
-        return [sample for group in self.groups for sample in group]
+    def training(self) -> list[Entry]:
+        """Every source's faces to train on, unread."""
+        return [entry for group in self.groups for entry in group.entries]
 
-    def _translated(self, samples: list[Sample], name: str) -> list[Sample]:
-        """The samples with labels moved into the convention of the weights that training starts from."""
+    def _translated(self, own: SourceSamples) -> SourceSamples:
+        """The faces with labels moved into the convention of the weights that training starts from."""
         start = load_model(self.config.start, self.device)
+        faces = Joined([own.training, own.validation])
+        samples = [faces[i] for i in range(0, len(faces), -(-len(faces) // CONVENTION_FACES))]
         convention = fit_convention(
-            predict(start.net, start.config, samples, self.device), [s.points for s in samples], self.net.scheme
+            predict(start.net, start.config, samples, self.device),
+            [s.points for s in samples],
+            self.net.scheme,
+            [s.visible for s in samples],
         )
         size = np.linalg.norm(convention.offsets[0], axis=-1)
         self.say(
-            f"{name}: labels moved by {100 * size.mean():.2f} % of the normaliser in the mean, to {start.info.name}'s"
+            f"{own.source.path.name}: labels moved by {100 * size.mean():.2f} % of the normaliser in the mean, "
+            f"to {start.info.name}'s"
         )
-        return [replace(s, points=convention.apply(s.points)) for s in samples]
+        return replace(
+            own, training=own.training.moved(convention.apply), validation=own.validation.moved(convention.apply)
+        )
 
     def run(self) -> Path:
         """Train all stages, calibrate and write the weights; returns their path."""
         keep_freed_memory()
         self.out.mkdir(parents=True, exist_ok=True)
-        self.load_data()
-        first, step, state = self._resume()
-        if first == 0 and step == 0 and self.config.start in FRESH:
+        if not self.groups:
+            self.load_data()
+        if self.config.keep == "best" and not self.validation:
+            raise DataError("keep: best chooses by validation faces, and there are none: set validation_every")
+        first, state = self._resume()
+        if first == 0 and state is None and self.config.start in FRESH:
             points = torch.stack([self._upright(s) for s in self.training])
             for net in (self.net, self.ema):
                 net.attention.fit(points.to(self.device), margin=1.5)
-        for number in range(first, len(self.config.stages)):
-            self._run_stage(number, step, state)
-            step, state = 0, None
+        log = Log(self.out, self.config.tensorboard) if self.processes.first else None
+        try:
+            for number in range(first, len(self.config.stages)):
+                self._run_stage(number, state, log)
+                state = None
+        finally:
+            if log:
+                log.close()
         return self.finish()
 
     def finish(self) -> Path:
         """Calibrate the averaged weights on the validation faces and write them."""
+        path = self.out / f"hrlm-{self.config.name}.safetensors"
+        if not self.processes.first:
+            self.processes.wait()
+            return path
         figures: dict[str, Any] = {}
         if self.validation:
             calibrate(self.ema, self.model, self.validation, self.device)
             figures = validate(self.ema, self.model, self.validation, self.device)
             self.say("validation: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
-        path = self.out / f"hrlm-{self.config.name}.safetensors"
+            self._say_changes()
         metadata = {
             "version": self.config.version,
             "trained_on": [s.path.name for s in self.config.data],
@@ -141,147 +213,193 @@ class Trainer:
             "faces": len(self.training),
             "samples": {s.name: s.samples for s in self.config.stages},
             "validation": figures,
+            # where a detector should look for these landmarks about a found face
+            "placement": placement(self._some_faces(), FaceFinder().find),
         }
         save_model(path, self.ema, self.model, metadata)
+        self.processes.wait()
         return path
 
-    def _upright(self, sample: Sample) -> torch.Tensor:
+    def _some_faces(self) -> list[Sample]:
+        faces = Joined(self.groups)
+        return [faces[i] for i in range(0, len(faces), -(-len(faces) // PLACED_FACES))]
+
+    def _say_changes(self) -> None:
+        """What the weights do on the validation faces beside what those did that the training started from."""
+        before = None
+        if self.config.start not in FRESH:
+            start = load_model(self.config.start, self.device)
+            before = region_errors(start.net, start.config, self.validation, self.device)
+        after = region_errors(self.ema, self.model, self.validation, self.device)
+        self.say(f"NME in % on the {len(self.validation)} validation faces:")
+        for line in change_table(before, after):
+            self.say(line)
+
+    def _upright(self, sample: Entry) -> torch.Tensor:
         points = torch.from_numpy(sample.points)[None]
         return face_crop(points, self.net.scheme.normaliser, self.model.face_size, 1.0).to_crop(points)[0].float()
 
-    def _run_stage(self, number: int, start: int, state: dict[str, Any] | None) -> None:
+    def _run_stage(self, number: int, state: dict[str, Any] | None, log: Log | None) -> None:
         stage, config = self.config.stages[number], self.config
-        steps = stage.samples // stage.batch
-        optimizer = self._optimizer(stage)
+        optimizer = make_optimizer(self.net, stage)
         generator = torch.Generator().manual_seed(config.seed * 1000 + number)
+        scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "fp16")
+        place = Place()
         if state is not None:
             optimizer.load_state_dict(state["optimizer"])
             generator.set_state(state["generator"])
-        self._learn_only(stage)
-        saved = time.monotonic()
-        average = math.nan
+            scaler.load_state_dict(state["scaler"])
+            place = Place(**state["place"])
+        learn_only(self.net, stage)
+        saved, clock = time.monotonic(), Clock()
+        before = sum(s.samples for s in config.stages[:number])
         batches = training_batches(
             self.groups,
-            [s.share for s in config.data],
+            self.shares,
             self.net.scheme,
             self.model,
             stage,
             (config.seed, number),
-            start,
+            place.step,
             config.workers,
+            self.processes.rank,
+            self.processes.count,
         )
-        for step, batch in enumerate(batches, start):
-            rate = learning_rate(step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate
-            losses = batch_losses(self.net, batch, stage, self.device, generator)
-            loss = losses.total
-            if not torch.isfinite(loss):
-                raise HrlmError(f"{config.name}: the loss of stage {stage.name} is {loss.item()} at step {step}")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 5.0)
-            optimizer.step()
-            self._average(min(config.ema, (1 + step) / (10 + step)), reset=step == 0)
-            value = float(loss.detach())
-            average = value if math.isnan(average) else 0.98 * average + 0.02 * value
-            done = (step + 1) * stage.batch
-            self.progress(stage.name, done, stage.samples, average)
-            figures: dict[str, float] = {}
-            every = stage.validate_every
-            if self.validation and every and done // every > step * stage.batch // every:
-                figures = validate(self.ema, self.model, self.validation, self.device)
-                self._learn_only(stage)
-                text = ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
-                self.say(f"{stage.name} {done}/{stage.samples}: loss {average:.4f}, {text}")
-            if figures or step % 20 == 19:
-                self._log(stage.name, done, average, rate, figures)
-            if time.monotonic() - saved > config.checkpoint_seconds:
-                self._save(number, step + 1, optimizer, generator)
-                saved = time.monotonic()
-        self._save(number + 1, 0, optimizer, generator)
+        with recomputed_activations(self.net, stage.checkpoint_activations):
+            while place.step < stage.steps and not (stage.patience and place.waited >= stage.patience):
+                rate = learning_rate(place.step, stage.steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * rate
+                value = self._step(stage, place, batches, optimizer, scaler, generator, clock)
+                decay = min(config.ema, (1 + place.step) / (10 + place.step)) if place.step else 0.0
+                average_into(self.ema, self.net, decay)
+                place.average = value if math.isnan(place.average) else 0.98 * place.average + 0.02 * value
+                place.step += 1
+                done = place.step * stage.batch
+                self.progress(stage.name, done, stage.samples, place.average)
+                figures = self._validate(number, place) if self._validates(stage, place.step) else {}
+                if log and (figures or place.step % 20 == 0):
+                    told = {"loss": place.average, "rate": rate, **clock.read()}
+                    log.write(stage.name, done, before, {**told, **figures})
+                    if figures:
+                        text = ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
+                        waiting = 100 * told["loading_seconds"] / max(1e-9, told["step_seconds"])
+                        self.say(
+                            f"{stage.name} {done}/{stage.samples}: loss {place.average:.4f}, {text}; "
+                            f"{told['step_seconds']:.2f} s a step, {waiting:.0f} % of it waiting for photos"
+                        )
+                if time.monotonic() - saved > config.checkpoint_seconds:
+                    self._save(number, place, optimizer, scaler, generator)
+                    saved = time.monotonic()
+        if place.step < stage.steps:
+            self.say(f"{stage.name}: ends early, {stage.patience} validations without a better figure")
+        if config.keep == "best":
+            self._take_best(number)
+        self._save(number + 1, Place(), optimizer, scaler, generator)
 
-    def _learn_only(self, stage: Stage) -> None:
-        parts = {"global": self.net.global_net, "attention": self.net.attention, "regional": self.net.regional_net}
-        for name, part in parts.items():
-            part.requires_grad_(name in stage.train)
-            part.train(name in stage.train)
+    def _step(
+        self,
+        stage: Stage,
+        place: Place,
+        batches: Iterator[Batch],
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        generator: torch.Generator,
+        clock: Clock,
+    ) -> float:
+        """One step of the optimiser over all parts of its batch; returns the mean loss."""
+        processes = self.processes
+        drawn, total = generator.get_state(), 0.0
+        optimizer.zero_grad(set_to_none=True)
+        for k in range(stage.accumulate):
+            with clock.waiting():
+                batch = next(batches)
+            generator.set_state(drawn)
+            part = processes.rank * stage.accumulate + k
+            losses = batch_losses(
+                self.net, batch, stage, self.device, generator, part, processes.count * stage.accumulate
+            )
+            value = float(losses.total.detach())
+            if not math.isfinite(value):
+                raise save_failed(self.out, batch, stage, place.step, f"the loss is {value}", processes.rank)
+            scaler.scale(losses.total / stage.accumulate).backward()
+            total += value / stage.accumulate
+        parameters = [p for g in optimizer.param_groups for p in g["params"]]
+        processes.average_gradients(parameters)
+        scaler.unscale_(optimizer)
+        norm = float(nn.utils.clip_grad_norm_(parameters, stage.clip or math.inf))
+        # in fp16 a gradient may overflow: the scaler leaves that step out
+        if not math.isfinite(norm) and not scaler.is_enabled():
+            raise save_failed(self.out, batch, stage, place.step, f"the gradient is {norm}", processes.rank)
+        scaler.step(optimizer)
+        scaler.update()
+        processes.average_statistics(self.net)
+        clock.steps += 1
+        return processes.mean(total, self.device)
 
-    def _optimizer(self, stage: Stage) -> torch.optim.Optimizer:
-        self._learn_only(stage)
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for name, parameter in self.net.named_parameters():
-            if parameter.requires_grad:
-                slow = stage.backbone_rate if ".backbone." in name else 1.0
-                decay = 0.01 if parameter.ndim > 1 else 0.0
-                groups.setdefault((slow, decay), []).append(parameter)
-        return torch.optim.AdamW(
-            [{"params": p, "weight_decay": decay, "peak": stage.rate * slow} for (slow, decay), p in groups.items()],
-            lr=stage.rate,
-        )
+    def _validates(self, stage: Stage, step: int) -> bool:
+        if not self.validation:
+            return False
+        if step == stage.steps and self.config.keep == "best":
+            return True
+        every = stage.validate_every
+        return bool(every) and step * stage.batch // every > (step - 1) * stage.batch // every
 
-    @torch.no_grad()
-    def _average(self, decay: float, reset: bool) -> None:
-        for ours, theirs in zip(self.ema.state_dict().values(), self.net.state_dict().values(), strict=True):
-            if ours.is_floating_point() and not reset:
-                ours.lerp_(theirs, 1 - decay)
-            else:
-                ours.copy_(theirs)
+    def _validate(self, number: int, place: Place) -> dict[str, float]:
+        """Figures of the averaged weights; those that are the stage's best so far are kept in a file."""
+        stage = self.config.stages[number]
+        figures: dict[str, float] = {}
+        if self.processes.first:
+            figures = validate(self.ema, self.model, self.validation, self.device)
+        figures = self.processes.share(figures)
+        figure = figures["global nme" if stage.train == ("global",) else "full nme"]
+        place.waited += 1
+        if figure < place.best:
+            place.best, place.waited = figure, 0
+            if self.processes.first:
+                save(self.out / "best.pt", Best(number, place.step, figures, self.ema.state_dict()).content())
+        return figures
 
-    def _save(self, stage: int, step: int, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
-        path = self.out / "checkpoint.pt"
-        partial = path.with_suffix(".part")
-        torch.save(
-            {
+    def _take_best(self, number: int) -> None:
+        self.processes.wait()
+        best = Best(**load(self.out / "best.pt"))
+        if best.stage != number:
+            return
+        for net in (self.net, self.ema):
+            net.load_state_dict(best.ema)
+        self.say(f"{self.config.stages[number].name}: kept the weights of step {best.step}")
+
+    def _save(
+        self,
+        stage: int,
+        place: Place,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        generator: torch.Generator,
+    ) -> None:
+        if self.processes.first:
+            content = {
                 "stage": stage,
-                "step": step,
+                "place": place.content(),
                 "net": self.net.state_dict(),
                 "ema": self.ema.state_dict(),
                 "optimizer": optimizer.state_dict(),
+                "scaler": scaler.state_dict(),
                 "generator": generator.get_state(),
-            },
-            partial,
-        )
-        partial.replace(path)
+            }
+            save(self.out / "checkpoint.pt", content)
 
-    def _resume(self) -> tuple[int, int, dict[str, Any] | None]:
+    def _resume(self) -> tuple[int, dict[str, Any] | None]:
+        """The stage to go on with, and the checkpoint if it was made within that stage."""
         path = self.out / "checkpoint.pt"
         if not path.exists():
-            return 0, 0, None
+            return 0, None
+        state = load(path)
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
             self.net.load_state_dict(state["net"])
             self.ema.load_state_dict(state["ema"])
-        except Exception as e:
-            reason = str(e).splitlines()[0]
-            raise ModelError(f"{path}: does not fit this configuration ({reason}): remove it or change out") from e
-        self.say(f"resuming from {path} at stage {state['stage'] + 1}, step {state['step']}")
-        return state["stage"], state["step"], state if state["step"] else None
-
-    def _log(self, stage: str, samples: int, loss: float, rate: float, figures: dict[str, float]) -> None:
-        path = self.out / "log.csv"
-        names = ("global nme", "global inner", "full nme", "full inner")
-        fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as f:
-            writer = csv.writer(f)
-            if fresh:
-                writer.writerow(["time", "stage", "samples", "loss", "rate", *names])
-            row = [f"{time.time():.0f}", stage, samples, f"{loss:.5f}", f"{rate:.5f}"]
-            writer.writerow(row + [f"{figures[n]:.5f}" if n in figures else "" for n in names])
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks for reuse: giving large activations back at every step costs a third of the time."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-            libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
-
-
-def learning_rate(step: int, steps: int) -> float:
-    """Share of the peak rate at a step: linear warm-up over 5 % of the steps, then a half cosine to 1 %."""
-    warm = max(1, round(0.05 * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+            stage, step = state["stage"], state["place"]["step"]
+        except (KeyError, TypeError, RuntimeError) as e:
+            raise refuse(path, e) from e
+        self.say(f"resuming from {path} at stage {stage + 1}, step {step}")
+        return stage, state if step else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,8 @@ from hrlm.training.batches import Batch, collate, plain_item
 from hrlm.training.data import Sample
 
 BATCH = 8
+# what `validate` reports
+FIGURES = ("global nme", "global inner", "full nme", "full inner")
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -30,12 +32,14 @@ def estimate(net: LandmarkModel, batch: Batch, device: torch.device) -> list[Est
     return [net.global_estimates(scores, face), net.regional_estimates(fine, crops)]
 
 
-def _batches(net: LandmarkModel, model: ModelConfig, samples: list[Sample]) -> Iterator[Batch]:
+def _batches(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample]) -> Iterator[Batch]:
     groups = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
     return (collate([plain_item(s, net.scheme, model) for s in group]) for group in groups)
 
 
-def predict(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> list[np.ndarray]:
+def predict(
+    net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
+) -> list[np.ndarray]:
     """The full system's landmarks `(N, 2)` of every sample, in its pixels."""
     found: list[np.ndarray] = []
     for batch in _batches(net, model, samples):
@@ -44,27 +48,63 @@ def predict(net: LandmarkModel, model: ModelConfig, samples: list[Sample], devic
     return found
 
 
-def validate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> dict[str, float]:
-    """NME in % of the normaliser for the global network alone and the full system, over all and inner landmarks."""
-    errors: dict[str, list[np.ndarray]] = {"global": [], "full": []}
+def errors(
+    net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
+) -> dict[str, np.ndarray]:
+    """Errors `(faces, N)` in % of the normaliser of the `global` network alone and the `full` system; NaN if unseen."""
+    found: dict[str, list[np.ndarray]] = {"global": [], "full": []}
     for batch in _batches(net, model, samples):
         levels = estimate(net, batch, device)
         truth = batch.points.numpy()
         size = net.scheme.inter_ocular(truth)[:, None]
         for name, fine in (("global", []), ("full", levels[1:])):
             points = net.fuse(levels[:1], fine, len(truth))[0].cpu().numpy()
-            errors[name].append(100 * np.linalg.norm(points - truth, axis=-1) / size)
+            error = 100 * np.linalg.norm(points - truth, axis=-1) / size
+            found[name].append(np.where(batch.visible.numpy() > 0, error, np.nan))
+    return {name: np.concatenate(each) for name, each in found.items()}
+
+
+def validate(
+    net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
+) -> dict[str, float]:
+    """NME in % of the normaliser for the global network alone and the full system, over all and inner landmarks."""
     inner = list(net.scheme.subsets.get("inner", range(len(net.scheme))))
     figures = {}
-    for name, parts_of in errors.items():
-        all_errors = np.concatenate(parts_of)
-        figures[f"{name} nme"] = float(all_errors.mean())
-        figures[f"{name} inner"] = float(all_errors[:, inner].mean())
+    for name, found in errors(net, model, samples, device).items():
+        figures[f"{name} nme"] = _mean(found)
+        figures[f"{name} inner"] = _mean(found[:, inner])
     return figures
 
 
+def _mean(found: np.ndarray) -> float:
+    """Mean of the errors that are known; NaN where no face shows any of the landmarks."""
+    known = found[np.isfinite(found)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def region_errors(
+    net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
+) -> dict[str, float]:
+    """NME in % of the normaliser of the full system over all landmarks and those of each region."""
+    found = errors(net, model, samples, device)["full"]
+    regions = {r.name: _mean(found[:, list(r.landmarks)]) for r in net.scheme.regions}
+    return {"all": _mean(found), **regions}
+
+
+def change_table(before: dict[str, float] | None, after: dict[str, float]) -> list[str]:
+    """Lines of a table of `region_errors`, beside those of the weights that the training started from, if any."""
+    wide = max(map(len, after))
+    if before is None:
+        return [f"{name:<{wide}}  {value:6.2f}" for name, value in after.items()]
+    lines = [f"{'':<{wide}}   start     now  change"]
+    for name, now in after.items():
+        then = before[name]
+        lines.append(f"{name:<{wide}}  {then:6.2f}  {now:6.2f}  {100 * (now / then - 1):+5.1f} %")
+    return lines
+
+
 @torch.no_grad()
-def calibrate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], device: torch.device) -> None:
+def calibrate(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device) -> None:
     """Fit `variance_scale` and `global_weight` to validation faces.
 
     Variances are scaled so that squared errors are, in the median, what the covariances say: for a Gaussian of two
@@ -73,9 +113,13 @@ def calibrate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], dev
     """
     net.variance_scale.fill_(1)
     net.global_weight.fill_(1)
-    truths, levels = [], []
+    truths, sizes, levels = [], [], []
+    a, b = net.scheme.normaliser
     for batch in _batches(net, model, samples):
-        truths.append(batch.points.to(device))
+        points = batch.points.to(device)
+        sizes.append((points[:, a] - points[:, b]).norm(dim=-1, keepdim=True))
+        # what nobody labelled or saw is NaN, and counts nowhere below
+        truths.append(points.masked_fill(batch.visible.to(device)[..., None] == 0, torch.nan))
         levels.append(estimate(net, batch, device))
     expected = 2 * np.log(2)
     for level in range(2):
@@ -83,7 +127,7 @@ def calibrate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], dev
             mahalanobis(parts[level].points, parts[level].covariance, truth.flatten(0, 1)[parts[level].index])
             for parts, truth in zip(levels, truths, strict=True)
         ]
-        net.variance_scale[level] = torch.cat(distances).median() / expected
+        net.variance_scale[level] = torch.cat(distances).nanmedian() / expected
         scale = net.variance_scale[level]
         for parts in levels:
             parts[level] = replace(parts[level], covariance=parts[level].covariance * scale)
@@ -94,16 +138,14 @@ def calibrate(net: LandmarkModel, model: ModelConfig, samples: list[Sample], dev
     def error(weight: float) -> float:
         net.global_weight.fill_(weight)
         off = [(points - truth).norm(dim=-1) for (points, _), truth in zip(fused(), truths, strict=True)]
-        a, b = net.scheme.normaliser
-        size = [(truth[:, a] - truth[:, b]).norm(dim=-1, keepdim=True) for truth in truths]
-        return float((torch.cat(off) / torch.cat(size)).mean())
+        return float((torch.cat(off) / torch.cat(sizes)).nanmean())
 
     net.global_weight.fill_(min(WEIGHTS, key=error))
     distances = [
         mahalanobis(points.flatten(0, 1), covariance.flatten(0, 1), truth.flatten(0, 1))
         for (points, covariance), truth in zip(fused(), truths, strict=True)
     ]
-    net.variance_scale[2] = torch.cat(distances).median() / expected
+    net.variance_scale[2] = torch.cat(distances).nanmedian() / expected
 
 
 def mahalanobis(points: torch.Tensor, covariance: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

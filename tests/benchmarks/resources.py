@@ -1,6 +1,8 @@
 """Speed and memory of detection on photos of known size, as ratios within one run: python tests/benchmarks/resources.py
 
-The photos are the example portrait enlarged, with grain so that their files are as large as a camera's.
+The photos are the example portrait enlarged, with grain so that their files are as large as a camera's. What is timed
+is `hrlm detect` itself, with a few and with all photos: the difference is what each further photo of a folder costs.
+Pillow opens and decodes the same photos, one after the other, in a process of its own. The two take turns.
 """
 
 from __future__ import annotations
@@ -8,6 +10,9 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
+import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +23,21 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+QUALITIES = ("best", "fast")
+# as many photos as give both cores something to do from the start
+FEW = 4
+PILLOW = """
+import sys, time
+from pathlib import Path
+from PIL import Image
+files = sorted(Path(sys.argv[1]).iterdir())
+Image.open(files[0]).load()
+start = time.perf_counter()
+for file in files:
+    with Image.open(file) as image:
+        image.load()
+print(time.perf_counter() - start)
+"""
 EXAMPLE = Path(__file__).parents[2] / "examples" / "photos" / "astronaut.png"
 
 
@@ -30,25 +50,59 @@ def enlarged(megapixels: float, seed: int = 0) -> np.ndarray:
     return np.clip(pixels + grain[..., None], 0, 255).astype(np.uint8)
 
 
-def time_folder(count: int, megapixels: float, quality: str) -> None:
-    """Print photos per second of detection and the ratio to Pillow merely decoding the same files."""
-    from hrlm.commands.benchmark import _detect
-    from hrlm.detector import Detector
-    from hrlm.evaluation.speed import measure_speed
+def seconds(command: list[str]) -> float:
+    """Wall-clock time of a command.
 
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / f"{i}.jpg" for i in range(count)]
-        for i, file in enumerate(files):
-            file.write_bytes(simplejpeg.encode_jpeg(enlarged(megapixels, i), quality=92))
-        size = sum(f.stat().st_size for f in files) / count / 1e6
-        detector = Detector(quality=quality)
-        detector.detect(files[0])
-        speed = measure_speed(files, lambda: _detect(files, detector))
-    print(
-        f"{quality}: {count} JPEGs of {megapixels:g} MP ({size:.1f} MB): {speed.detect_rate:.2f} photos/s, "
-        f"{speed.ratio:.2f} x the time of Pillow's decoding ({speed.decode_rate:.2f} photos/s)",
-        flush=True,
-    )
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def time_pillow(folder: Path) -> float:
+    """Seconds in which Pillow opens and decodes a folder's photos, without the start of Python."""
+    told = subprocess.run([sys.executable, "-c", PILLOW, str(folder)], check=True, capture_output=True, text=True)
+    return float(told.stdout)
+
+
+def time_detect(folder: Path, quality: str) -> float:
+    """Seconds of `hrlm detect` over a folder, its start included."""
+    with tempfile.TemporaryDirectory() as out:
+        chosen = ["--device", "cpu", "--quality", quality, "--quiet"]
+        return seconds(
+            [sys.executable, "-c", "from hrlm.cli import main; main()", "detect", str(folder), "--out", out, *chosen]
+        )
+
+
+def time_folder(count: int, megapixels: float, rounds: int) -> None:
+    """Print photos per second of detection and the ratio to Pillow merely decoding the same files."""
+    with tempfile.TemporaryDirectory() as place:
+        few, all_of_them = Path(place) / "few", Path(place) / "all"
+        few.mkdir()
+        all_of_them.mkdir()
+        files = [simplejpeg.encode_jpeg(enlarged(megapixels, i), quality=92) for i in range(FEW)]
+        for i in range(FEW + count):
+            for folder in (few, all_of_them)[i >= FEW :]:
+                (folder / f"{i}.jpg").write_bytes(files[i % FEW])
+        decode: list[float] = []
+        detect: dict[str, list[float]] = {quality: [] for quality in QUALITIES}
+        for _ in range(rounds):
+            decode.append(time_pillow(all_of_them) / (FEW + count))
+            for quality, each in detect.items():
+                short, long = time_detect(few, quality), time_detect(all_of_them, quality)
+                each.append((long - short) / count)
+    size = sum(map(len, files)) / FEW / 1e6
+    pillow = statistics.median(decode)
+    print(f"JPEGs of {megapixels:g} MP ({size:.1f} MB): Pillow decodes one in {1000 * pillow:.0f} ms")
+    for quality, each in detect.items():
+        typical = statistics.median(each)
+        print(
+            f"{quality}: {1000 * typical:.0f} ms a photo, {typical / pillow:.2f} x the time of Pillow's decoding "
+            f"(rounds {min(each) / pillow:.2f} to {max(each) / pillow:.2f})",
+            flush=True,
+        )
 
 
 def resident() -> float:
@@ -84,11 +138,11 @@ def memory_of(megapixels: float, answer: multiprocessing.SimpleQueue[tuple[float
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=8)
+    parser.add_argument("--photos", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megapixels", type=float, default=24)
     chosen = parser.parse_args()
-    for quality in ("best", "fast"):
-        time_folder(chosen.photos, chosen.megapixels, quality)
+    time_folder(chosen.photos, chosen.megapixels, chosen.rounds)
     context = multiprocessing.get_context("spawn")
     for megapixels in (1, 12, 24, 50, 100):
         answer: multiprocessing.SimpleQueue[tuple[float, float]] = context.SimpleQueue()

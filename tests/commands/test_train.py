@@ -51,17 +51,19 @@ def test_smoke_leaves_nothing(config: Path) -> None:
     assert not (config.parent / "runs").exists()
 
 
-def test_check_tells_and_trains_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("hrlm.training.check")
+@pytest.mark.parametrize(("sound", "exit_code"), [(True, 0), (False, 1)])
+def test_check_tells_and_trains_nothing(
+    config: Path, monkeypatch: pytest.MonkeyPatch, sound: bool, exit_code: int
+) -> None:
     seen = []
 
-    def run_check(settings: object, out: object) -> list[str]:
+    def run_check(settings: object, out: object) -> tuple[list[str], bool]:
         seen.append((settings.name, out))  # type: ignore[attr-defined]
-        return ["photos: 6 faces"]
+        return ["photos: 6 faces"], sound
 
     monkeypatch.setattr("hrlm.training.check.run_check", run_check)
     code, told = hrlm(config, "--check", "--out", config.parent / "sheet")
-    assert (code, told) == (0, "photos: 6 faces\n")
+    assert (code, told) == (exit_code, "photos: 6 faces\n")
     assert seen == [("marks", config.parent / "sheet")]
     assert not (config.parent / "runs").exists()
 

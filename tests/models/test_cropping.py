@@ -104,6 +104,13 @@ def test_memory_does_not_grow_with_the_photo(monkeypatch: pytest.MonkeyPatch) ->
     assert max(sizes) <= 3 * (192 * 2 * 1.5 + 16) ** 2
 
 
+def test_where_a_crop_reduces_each_pixel_is_the_mean_of_four_samples() -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    crop = one(150.4, 149.7, 48, 32, 0.3)  # one and a half photo pixels a crop pixel
+    finer = crop_photo(photo, one(150.4, 149.7, 48, 64, 0.3))
+    assert torch.allclose(crop_photo(photo, crop), torch.nn.functional.avg_pool2d(finer, 2), atol=1e-4)
+
+
 def test_maps_seen_through_the_same_crop_are_the_same() -> None:
     maps = torch.rand(2, 3, 16, 16)
     face = CropTransform.make(torch.tensor([[50.0, 60.0], [30.0, 20.0]]), torch.tensor([40.0, 90.0]), 64)

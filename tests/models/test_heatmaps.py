@@ -11,6 +11,7 @@ from hrlm.models.heatmaps import (
     gaussian_maps,
     moments,
     pixels_to_cells,
+    probabilities,
 )
 
 place = st.floats(12, 36)
@@ -66,3 +67,19 @@ def test_a_peak_at_the_border_decodes_inside_of_the_map() -> None:
     scores[0, 0, 0, 15] = 50.0
     points, _ = decode(scores)
     assert torch.allclose(points[0, 0], torch.tensor([15.0, 0.0]), atol=1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_decoding_reads_no_less_than_the_whole_window(seed: int, radius: int) -> None:
+    scores = 3 * torch.randn(1, 5, 20, 24, generator=torch.Generator().manual_seed(seed))
+    ys, xs = torch.arange(20.0), torch.arange(24.0)
+    mode = scores.flatten(2).argmax(-1)
+    centre = torch.stack([mode % 24, mode // 24], -1).float()
+    for _ in range(2):
+        # the same over whole maps: what lies outside of the window weighs nothing
+        inside_x = (radius + 0.5 - (xs - centre[..., :1]).abs()).clamp(0, 1)
+        inside_y = (radius + 0.5 - (ys - centre[..., 1:]).abs()).clamp(0, 1)
+        share = (inside_y[..., :, None] * inside_x[..., None, :]).clamp_min(1e-30).log()
+        centre = expectation(probabilities(scores + share))
+    assert torch.allclose(decode(scores, radius)[0], centre, atol=1e-3)

@@ -29,6 +29,17 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.stages[0].train == ("global",)
 
 
+def test_a_sources_own_paths_are_relative_too(tmp_path: Path) -> None:
+    entry = "{path: t.csv, photos: p, exclude: e.txt, validation_list: v.txt, scheme: s.yaml, map: m.yaml}"
+    (source,) = read_config(write(tmp_path, GOOD.replace("{path: photos, validation_every: 5}", entry))).data
+    assert [source.path, source.photos, source.exclude, source.validation_list] == [
+        tmp_path / n for n in ("t.csv", "p", "e.txt", "v.txt")
+    ]
+    assert (source.scheme, source.map) == (str(tmp_path / "s.yaml"), str(tmp_path / "m.yaml"))
+    (source,) = read_config(write(tmp_path, GOOD.replace("validation_every: 5", "scheme: wflw98, map: {0: chin}"))).data
+    assert (source.scheme, source.map) == ("wflw98", {0: "chin"})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -40,9 +51,23 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (GOOD.replace("train: [global]", "train: [globl]"), "train must list"),
         (GOOD.replace("samples: 10", "samples: 0"), "must be positive"),
         (GOOD + "start: somewhere\n", "start is 'somewhere'"),
+        (GOOD + "keep: all\n", "keep is 'all'"),
+        (GOOD.replace("samples: 10", "samples: 10, objective: wing"), "objective is 'wing'.*awing"),
+        (GOOD.replace("samples: 10", "samples: 10, precision: double"), "precision is 'double'"),
+        (GOOD.replace("samples: 10", "samples: 10, elongate_along: lip"), "elongate_along is 'lip'"),
+        (GOOD.replace("samples: 10", "samples: 10, elongation: 0.5"), "elongation must be 1 or more"),
+        (GOOD.replace("samples: 10", "samples: 10, clip: -1"), "clip and patience 0 or more"),
+        (GOOD.replace("samples: 10", "samples: 10, accumulate: 3"), "accumulate must divide the batch of 16"),
+        (GOOD.replace("samples: 10", "samples: 10, patience: 3"), "set validate_every as well"),
         (GOOD.replace("validation_every: 5", "share: 1.5"), "share must lie between 0 and 1"),
         (GOOD.replace("validation_every: 5", "share: 0.4"), "shares add up to 0.4"),
         (GOOD.replace("validation_every: 5", "own_convention: true"), "start from a .safetensors file"),
+        (GOOD.replace("validation_every: 5", "crop: circle"), "crop must be landmarks or box"),
+        (GOOD.replace("validation_every: 5", "warp: 0.7"), "warp must lie between 0 and 0.5"),
+        (GOOD.replace("validation_every: 5", "limit: -1"), "limit must not be negative"),
+        (GOOD.replace("validation_every: 5", "validation_every: 5, validate: true"), "give one of validation_every"),
+        (GOOD.replace("validation_every: 5", "style: 0.5"), "name one as style_judge"),
+        (GOOD + "cache: lots\n", "give a size such as 4G"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, text: str, message: str) -> None:

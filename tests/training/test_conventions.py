@@ -64,3 +64,21 @@ def test_equal_conventions_stay() -> None:
     convention = fit_convention(labelled, labelled, SCHEME)
     for points in faces(3, 7):
         assert convention.apply(points) == pytest.approx(points, abs=1e-6)
+
+
+def test_landmarks_that_were_not_labelled_tell_nothing() -> None:
+    offset = np.random.default_rng(8).normal(0, 0.03, (68, 2))
+    labelled = faces(60, 9)
+    predicted = [relabelled(p, offset) for p in labelled]
+    visible = []
+    for i, face in enumerate(labelled):
+        seen = np.ones(68, bool)
+        # nobody labelled landmark 5, every other face lacks landmark 6: their places are made up
+        seen[5], seen[6] = False, i % 2 == 0
+        face[5] += 40
+        face[6] += 0 if seen[6] else 40
+        visible.append(seen)
+    convention = fit_convention(predicted, labelled, SCHEME, visible)
+    assert (convention.offsets[:, 5] == 0).all()
+    others = [i for i in range(68) if i != 5]
+    assert convention.offsets[0][others] == pytest.approx(offset[others], abs=0.006)

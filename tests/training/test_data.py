@@ -51,7 +51,7 @@ def test_several_faces_of_a_photo_and_faulty_files(tmp_path: Path) -> None:
 def test_folders_without_data_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         load_samples(tmp_path / "gone", MARKS, 1000)
-    with pytest.raises(DataError, match=r"no photo with a \.pts file"):
+    with pytest.raises(DataError, match="no landmark file of a known format"):
         load_samples(tmp_path, MARKS, 1000)
 
 

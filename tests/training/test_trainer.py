@@ -10,7 +10,8 @@ from hrlm.errors import ModelError
 from hrlm.models.build import load_model
 from hrlm.training.config import Source, Stage, TrainConfig
 from hrlm.training.data import Sample
-from hrlm.training.trainer import Trainer, learning_rate
+from hrlm.training.optimisation import learning_rate
+from hrlm.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = {"face_size": 64, "region_size": 64, "global_width": 8, "regional_width": 8}

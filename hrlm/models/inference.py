@@ -1,0 +1,66 @@
+"""Networks made ready to run, and run as a processor likes it. For inference only."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from hrlm.models.nets import LandmarkModel
+
+# on a CPU a network gets so many input pixels at once: with more, its activations no longer fit into the caches
+PIXELS_AT_ONCE = 4 * 192 * 192
+
+
+def prepare(net: LandmarkModel) -> LandmarkModel:
+    """Fold every batch normalisation of `net` into the convolution before it, in place.
+
+    The score maps stay the same to float rounding; the network can no longer be trained or saved.
+    """
+    for module in list(net.modules()):
+        if isinstance(module, nn.Sequential):
+            _fold(module)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _fold(layers: nn.Sequential) -> None:
+    for i, (before, after) in enumerate(pairwise(list(layers))):
+        if isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
+            layers[i], layers[i + 1] = fuse_conv_bn_eval(before, after), nn.Identity()
+
+
+def run(net: nn.Module, pixels: Tensor, *others: Tensor) -> Tensor:
+    """`net(pixels, *others)` for pixels `(B, 3, H, W)`; on a CPU a few of the batch at a time."""
+    inputs = (pixels, *others)
+    if pixels.device.type != "cpu":
+        scores: Tensor = net(*inputs)
+        return scores
+    count = max(1, PIXELS_AT_ONCE // (pixels.shape[-1] * pixels.shape[-2]))
+    return torch.cat([net(*part) for part in zip(*(each.split(count) for each in inputs), strict=True)])
+
+
+def lanes(wanted: int) -> ThreadPoolExecutor:
+    """Threads to run networks in side by side: at most `wanted`, which share the cores that PyTorch uses.
+
+    Different photos side by side keep the cores far busier than one network spread over all of them.
+    """
+    cores = torch.get_num_threads()
+    count = min(wanted, cores)
+    started = threading.Barrier(count)
+
+    def start() -> None:
+        # a thread takes over the common number when it first asks: to be done before it gets its own
+        torch.get_num_threads()
+        torch.set_num_threads(cores // count)
+        started.wait()
+
+    pool = ThreadPoolExecutor(count, "hrlm-lane", initializer=start)
+    for future in [pool.submit(int) for _ in range(count)]:
+        future.result()
+    # each thread keeps its own number, but threads that start later take the last one set
+    torch.set_num_threads(cores)
+    return pool

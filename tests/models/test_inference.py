@@ -1,0 +1,94 @@
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hrlm import detector as detector_module
+from hrlm.detector import Detector, first_crops
+from hrlm.models import inference
+from hrlm.models.build import ModelConfig, build_model, load_model
+from hrlm.models.inference import lanes, prepare, run
+from hrlm.models.nets import LandmarkModel
+from hrlm.photos import open_photo
+from hrlm.schemes import load_scheme
+
+HEADS = Path(__file__).parents[2] / "examples" / "heads"
+
+
+def untrained() -> LandmarkModel:
+    """A model whose every batch normalisation does something."""
+    torch.manual_seed(0)
+    net = build_model(ModelConfig("x", load_scheme("ibug68").source, global_width=8, regional_width=8)).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.1)
+    for weight in net.regional_net.context.parameters():
+        nn.init.normal_(weight)
+    return net.requires_grad_(False)
+
+
+def test_folding_leaves_no_normalisation_and_the_same_maps() -> None:
+    net = untrained()
+    ready = prepare(deepcopy(net))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
+    pixels, context = torch.randn(2, 3, 64, 64), torch.rand(2, 68, 16, 16)
+    for folded, plain in (
+        (ready.global_net(pixels), net.global_net(pixels)),
+        (ready.regional_net(pixels, context), net.regional_net(pixels, context)),
+    ):
+        assert plain.std() > 0.01
+        assert torch.allclose(folded, plain, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
+
+
+@pytest.mark.parametrize("at_once", [1, 64 * 64, 3 * 64 * 64, 1 << 20])
+def test_a_batch_run_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(inference, "PIXELS_AT_ONCE", at_once)
+    net = prepare(untrained()).regional_net
+    pixels, context = torch.randn(5, 3, 64, 64), torch.rand(5, 68, 16, 16)
+    assert torch.allclose(run(net, pixels, context), net(pixels, context), atol=1e-4)
+
+
+@pytest.mark.parametrize(("wanted", "threads"), [(2, 1), (8, 1), (1, 3)])
+def test_lanes_share_the_cores_and_leave_other_threads_alone(wanted: int, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with lanes(wanted) as pool:
+            assert list(pool.map(lambda _: torch.get_num_threads(), range(12))) == [threads] * 12
+            assert torch.get_num_threads() == 3
+            with ThreadPoolExecutor(1) as later:
+                assert later.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def assert_as_eager(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The landmarks are those of the networks as they were trained, in float32 and as one batch."""
+    fast, eager = Detector(device="cpu", quality="fast"), Detector(device="cpu", quality="fast")
+    eager._net = load_model("ibug68").net
+    for file in files:
+        photo = open_photo(file)
+        crops = [first_crops(fast.find(photo)[:1], 256, 1.5)]
+        points = fast.locate([photo], crops)[0].points[0]
+        with monkeypatch.context() as patched:
+            patched.setattr(detector_module, "run", lambda net, *inputs: net(*inputs))
+            expected = eager.locate([photo], crops)[0].points[0]
+        off = np.linalg.norm(points - expected, axis=-1)
+        assert off.max() < min(0.1, 2e-4 * fast.scheme.inter_ocular(expected))
+
+
+def test_the_networks_made_ready_give_the_landmarks_of_those_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_as_eager([HEADS / "head-2026-0000.jpg", HEADS / "head-2026-0007.jpg"], monkeypatch)
+
+
+def test_so_they_do_on_real_photos(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_as_eager(sorted((shared / "helen_dev").glob("*.jpg"))[::14], monkeypatch)

@@ -75,10 +75,6 @@ class CropTransform:
     def __getitem__(self, index: slice | Tensor | list[int]) -> CropTransform:
         return CropTransform(self.centre[index], self.side[index], self.angle[index], self.mirrored[index], self.size)
 
-    def repeat_each(self, count: int) -> CropTransform:
-        """`(B * count)` crops: each of the batch `count` times in a row."""
-        return self[torch.arange(len(self), device=self.side.device).repeat_interleave(count)]
-
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> CropTransform:
         """Move the fields and cast the float ones; `mirrored` stays bool."""
         centre, side, angle = (t.to(device=device, dtype=dtype) for t in (self.centre, self.side, self.angle))

@@ -211,9 +211,6 @@ def test_batches_are_cut_and_joined_crop_by_crop(crop: CropTransform) -> None:
     joined = CropTransform.cat([crop[:1], crop[[1, 2]], crop[torch.tensor([3])]])
     assert len(joined) == 4
     assert torch.equal(joined.to_photo(points), crop.to_photo(points))
-    twice = crop.repeat_each(2)
-    assert torch.equal(twice.centre[::2], crop.centre)
-    assert torch.equal(twice.side[1::2], crop.side)
 
 
 def test_gradients_flow_to_where_a_crop_looks() -> None:

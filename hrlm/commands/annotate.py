@@ -243,8 +243,8 @@ def _styles(text: str) -> tuple[Style, ...]:
 
 
 def _from_results(results: list[ResultFile], order: Order, quiet: bool) -> None:
-    from hrlm.photos import open_photo
-    from hrlm.runs.ahead import stop_on_interrupt
+    from hrlm.photos import IsolatedOpener
+    from hrlm.runs.ahead import stop_on_interrupt, thread_count
     from hrlm.runs.annotate_run import Collected, annotate_results, finish
     from hrlm.runs.report import Reporter
 
@@ -252,8 +252,9 @@ def _from_results(results: list[ResultFile], order: Order, quiet: bool) -> None:
     with (
         Reporter(len(results), quiet) as reporter,
         stop_on_interrupt(lambda: reporter.say("finishing the photos in hand …")) as stop,
+        IsolatedOpener(thread_count()) as opener,
     ):
-        summary = annotate_results(results, open_photo, order, collected, reporter, stop)
+        summary = annotate_results(results, opener.open, order, collected, reporter, stop)
         summary.stopped_by = stop.signal
         finish(order, [r.result for r in results], collected, summary, reporter)
     conclude(summary, reporter)
@@ -264,9 +265,9 @@ def _from_photos(given: list[str], listed: bool, order: Order, model: str, devic
     found = photos_to_do(given, listed, order.out)
 
     from hrlm.detector import Detector
-    from hrlm.photos import open_photo
+    from hrlm.photos import IsolatedOpener
     from hrlm.runs import annotate_run
-    from hrlm.runs.ahead import stop_on_interrupt
+    from hrlm.runs.ahead import stop_on_interrupt, thread_count
     from hrlm.runs.detect_run import detect_photos
     from hrlm.runs.report import Reporter
     from hrlm.runs.sinks import prepare_folder
@@ -280,6 +281,7 @@ def _from_photos(given: list[str], listed: bool, order: Order, model: str, devic
     with ExitStack() as stack:
         reporter = stack.enter_context(Reporter(len(found.sources), quiet))
         stop = stack.enter_context(stop_on_interrupt(lambda: reporter.say("finishing the photos in hand …")))
+        open_photo = stack.enter_context(IsolatedOpener(thread_count())).open
         tell_pairs(found, reporter)
         for problem in found.problems:
             reporter.problem(problem)

@@ -16,7 +16,7 @@ from hrlm.errors import ModelError
 from hrlm.models.files import weights_folder
 from hrlm.models.nets import LandmarkModel
 from hrlm.results import ModelInfo
-from hrlm.schemes import load_scheme, parse_scheme
+from hrlm.schemes import parse_scheme
 
 FORMAT = "hrlm.model/1"
 # a few numbers that are worth full precision
@@ -149,8 +149,3 @@ def load_model(model: str | Path, device: torch.device | str = "cpu") -> LoadedM
     net.eval().requires_grad_(False)
     info = ModelInfo(config.name, net.scheme.name, str(about["version"]))
     return LoadedModel(net.to(device), config, info, about)
-
-
-def default_config(name: str, scheme: str) -> ModelConfig:
-    """The shipped architecture for a scheme's name or YAML file."""
-    return ModelConfig(name, load_scheme(scheme).source)

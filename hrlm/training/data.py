@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -327,26 +326,3 @@ def _entry(face: LabelledFace, source: Source, scheme: Scheme, shape: np.ndarray
     visible = None if face.visible.all() else face.visible
     half = float((high - low).max()) * CUT / 2
     return FaceEntry(face.name, face.photo, points, visible, box, (low + high) / 2, half, side, source.warp)
-
-
-def load_samples(folder: Path, scheme: Scheme, max_side: int) -> tuple[list[Sample], list[str]]:
-    """Every annotated face of a folder in memory, by photo, and a message for every file that was passed over.
-
-    Raises:
-        DataError: no such folder, or nothing annotated in it.
-    """
-    problems: list[str] = []
-    unlimited = Memory(sys.maxsize)
-    loaded = load_sources([Source(folder)], scheme, max_side, unlimited, problems.append)[0]
-    return loaded.training[:], [p.removeprefix("passed over: ") for p in problems]
-
-
-def split(samples: Sequence[Sample], validation_every: int) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation samples: every `validation_every`-th validates, none at 0."""
-    if validation_every <= 0:
-        return list(samples), []
-    chosen = set(range(0, len(samples), validation_every))
-    return (
-        [s for i, s in enumerate(samples) if i not in chosen],
-        [s for i, s in enumerate(samples) if i in chosen],
-    )

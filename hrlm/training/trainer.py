@@ -246,10 +246,13 @@ class Trainer:
         scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "fp16")
         place = Place()
         if state is not None:
-            optimizer.load_state_dict(state["optimizer"])
-            generator.set_state(state["generator"])
-            scaler.load_state_dict(state["scaler"])
-            place = Place(**state["place"])
+            try:
+                optimizer.load_state_dict(state["optimizer"])
+                generator.set_state(state["generator"])
+                scaler.load_state_dict(state["scaler"])
+                place = Place(**state["place"])
+            except (ValueError, KeyError, TypeError, RuntimeError) as e:
+                raise refuse(self.out / "checkpoint.pt", e) from e
         learn_only(self.net, stage)
         saved, clock = time.monotonic(), Clock()
         before = sum(s.samples for s in config.stages[:number])

@@ -20,7 +20,7 @@ import torch
 from hrlm.detector import choose_device
 from hrlm.models.build import load_model
 from hrlm.training.config import Source, Stage, TrainConfig
-from hrlm.training.data import load_samples
+from hrlm.training.data import Memory, load_sources
 from hrlm.training.trainer import Trainer
 from hrlm.training.validation import validate
 
@@ -129,8 +129,10 @@ def main() -> None:
         tested = float("nan")
         if options.test:
             loaded = load_model(config.out / f"hrlm-{config.name}.safetensors", device)
-            test = test or load_samples(options.test, loaded.net.scheme, 512)[0]
-            tested = validate(loaded.net, loaded.config, list(test), device)["global nme"]
+            if not test:
+                memory = Memory(sys.maxsize)
+                test = load_sources([Source(options.test)], loaded.net.scheme, 512, memory, print)[0].training
+            tested = validate(loaded.net, loaded.config, test, device)["global nme"]
         base = curve(runs[BASE, seed])
         steps = reached(points, base[max(base)]) / options.batch
         ratio = options.samples / options.batch / steps

@@ -10,13 +10,13 @@ from PIL import Image
 from PIL.PdfParser import PdfParser
 from typer.testing import CliRunner, Result
 
-import hrlm.photos
 from hrlm.commands import annotate
 from hrlm.commands.annotate import STYLES
 from hrlm.evaluation.metrics import nme
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
 from hrlm.measures import header
+from hrlm.photos import IsolatedOpener, Photo
 from hrlm.render import overlay, sheet
 from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
 from hrlm.schemes import load_scheme
@@ -56,13 +56,13 @@ def detected(photos: Path, results: Path, name: str, faces: tuple[Face, ...] | N
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The photos that were opened."""
     opened: list[str] = []
-    open_photo = hrlm.photos.open_photo
+    open_photo = IsolatedOpener.open
 
-    def note(path: str) -> hrlm.photos.Photo:
+    def note(opener: IsolatedOpener, path: str) -> Photo:
         opened.append(Path(path).name)
-        return open_photo(path)
+        return open_photo(opener, path)
 
-    monkeypatch.setattr("hrlm.photos.open_photo", note)
+    monkeypatch.setattr(IsolatedOpener, "open", note)
     return opened
 
 

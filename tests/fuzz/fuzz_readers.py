@@ -221,13 +221,22 @@ class _limited_memory:
 
             self._before = resource.getrlimit(resource.RLIMIT_AS)
             _, hard = self._before
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
+            # this process is bounded as well, and may have taken much already
+            resource.setrlimit(resource.RLIMIT_AS, (_taken() + MEMORY, hard))
 
     def __exit__(self, *_: object) -> None:
         if sys.platform != "win32":
             import resource
 
             resource.setrlimit(resource.RLIMIT_AS, self._before)
+
+
+def _taken() -> int:
+    """Bytes of address space that this process has taken; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def main() -> int:

@@ -3,14 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn import COLOURS, SCHEME, draw
+from loading import load_samples
 
 from hrlm.errors import DataError
 from hrlm.models.build import ModelConfig
 from hrlm.schemes import parse_scheme
 from hrlm.training.augment import augment_photo
 from hrlm.training.batches import augmented_item, places_in_groups, training_batches
-from hrlm.training.config import Stage
-from hrlm.training.data import load_samples, split
+from hrlm.training.config import Source, Stage
+from hrlm.training.data import Memory, load_sources
 
 MARKS = parse_scheme(SCHEME)
 MODEL = ModelConfig("marks", SCHEME, face_size=64, region_size=64, global_width=8, regional_width=8)
@@ -55,13 +56,13 @@ def test_folders_without_data_are_named(tmp_path: Path) -> None:
         load_samples(tmp_path, MARKS, 1000)
 
 
-def test_every_tenth_validates_and_none_twice(tmp_path: Path) -> None:
+def test_every_so_many_th_photo_validates_and_none_twice(tmp_path: Path) -> None:
     draw(tmp_path, 10)
-    samples, _ = load_samples(tmp_path, MARKS, 1000)
-    training, validation = split(samples, 5)
-    assert [s.name[-3:] for s in validation] == ["d00", "d05"]
+    loaded = load_sources([Source(tmp_path, validation_every=5)], MARKS, 1000, Memory(1 << 30), print)[0]
+    training, validation = ([s.name[-3:] for s in part] for part in (loaded.training, loaded.validation))
+    assert validation == ["d00", "d05"]
     assert len(training) == 8
-    assert not {s.name for s in training} & {s.name for s in validation}
+    assert not set(training) & set(validation)
 
 
 def test_augmentation_keeps_points_on_their_marks(tmp_path: Path) -> None:

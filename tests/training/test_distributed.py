@@ -10,13 +10,13 @@ import pytest
 import torch
 import yaml
 from drawn import SCHEME, draw
+from loading import load_samples
 
 from hrlm.errors import ConfigError
 from hrlm.models.build import ModelConfig, load_model
 from hrlm.schemes import parse_scheme
 from hrlm.training.batches import collate, training_batches
 from hrlm.training.config import Stage, read_config
-from hrlm.training.data import load_samples
 from hrlm.training.distributed import Processes
 from hrlm.training.trainer import Trainer
 

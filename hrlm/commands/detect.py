@@ -31,6 +31,7 @@ from hrlm.formats.catalogue import FORMATS, Format
 
 if TYPE_CHECKING:
     from hrlm.runs.discovery import Source
+    from hrlm.runs.shards import Shard
 
 ABOUT_FORMATS = "; ".join(f"{f.name}: {f.about}" for f in FORMATS.values())
 
@@ -120,9 +121,11 @@ def command(
     tables = tuple(format for format in chosen if not format.per_photo)
     if FORMATS["pts"] in chosen and _in_place(found.sources, out):
         refuse(f"--out {out} is the photos' own folder, whose .pts files may be hand-made: choose another for pts")
+    _check_jsonl(jsonl, found.sources, out)
     with ExitStack() as stack:
         try:
             share = Shard.parse(shard)
+            _keep_hand_made(found.sources, out, chosen, review, share)
             prepare_folder(out)
             stack.enter_context(only_run(out, share))
             if share.count == 1:
@@ -162,6 +165,48 @@ def _formats(given: Sequence[str]) -> list[Format]:
     for name in names - FORMATS.keys():
         raise typer.BadParameter(f"{name!r} is none of {', '.join(FORMATS)}", param_hint="--format")
     return [format for name, format in FORMATS.items() if name in names]
+
+
+def _check_jsonl(jsonl: str | None, sources: Sequence[Source], out: Path) -> None:
+    """Refuse lines that would go into a file that the run itself writes, or into a photo."""
+    from hrlm.runs.journal import JOURNAL_FILE
+    from hrlm.runs.jsonl import STANDARD_OUTPUT
+    from hrlm.runs.lock import LOCK_FILE
+    from hrlm.runs.shards import is_of
+    from hrlm.runs.sinks import ERRORS_FILE, with_suffix
+    from hrlm.runs.tables import REVIEW_FILE
+
+    if jsonl is None or jsonl == STANDARD_OUTPUT:
+        return
+    tables = [format.suffix for format in FORMATS.values() if not format.per_photo]
+    target = Path(os.path.realpath(jsonl))
+    own = target.parent == Path(os.path.realpath(out)) and any(
+        is_of(target.name, name) for name in (JOURNAL_FILE, ERRORS_FILE, REVIEW_FILE, LOCK_FILE, *tables)
+    )
+    per_photo = (file for s in sources for file in (s.file, with_suffix(out / s.result, ".json")))
+    if own or any(str(target) == os.path.realpath(file) for file in per_photo):
+        refuse(f"--jsonl {jsonl} is a photo or a file that the run itself writes: give the lines a file of their own")
+
+
+def _keep_hand_made(
+    sources: Sequence[Source], out: Path, formats: Sequence[Format], review: bool, share: Shard
+) -> None:
+    """Refuse to replace files that no run can have written, as there is no journal of one."""
+    from hrlm.runs.journal import JOURNAL_FILE
+    from hrlm.runs.shards import files_of_all
+    from hrlm.runs.sinks import with_suffix
+    from hrlm.runs.tables import REVIEW_FILE
+
+    if not out.is_dir() or files_of_all(out, JOURNAL_FILE):
+        return
+    tables = [format.suffix for format in formats if not format.per_photo] + [REVIEW_FILE] * review
+    files = [out / share.file(name) for name in tables]
+    # an .xmp file is not replaced: what others have put there stays
+    suffixes = [format.suffix for format in formats if format.per_photo and format.name != "xmp"]
+    files += [with_suffix(out / source.result, suffix) for source in sources for suffix in suffixes]
+    for file in files:
+        if file.exists():
+            refuse(f"{file}: is there and was written by no run into {out}: move it or give another --out")
 
 
 def _in_place(sources: Sequence[Source], out: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +30,13 @@ class WriteError(HrlmError):
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
     """Open a file that takes the name `path` once it is written whole; missing folders are made.
 
     If the body raises, what stood at `path` stays as it was.
+
+    Args:
+        sync: whether to wait until file and name are on the disk, to stay when the power goes.
 
     Raises:
         WriteError: the folder or the file cannot be written.
@@ -43,7 +47,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
+        if sync:
+            _sync_folder(path.parent)
     except OSError as e:
         raise WriteError(path, e) from e
     finally:
@@ -51,11 +60,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` as the file `path`, whole or not at all.
+def _sync_folder(folder: Path) -> None:
+    # not every system and file system can: the name is then as safe as they make it
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
+    """Write `data` as the file `path`, whole or not at all; `sync` as `replacing` takes it.
 
     Raises:
         WriteError: the folder or the file cannot be written.
     """
-    with replacing(path) as file:
+    with replacing(path, sync) as file:
         file.write(data)

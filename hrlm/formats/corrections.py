@@ -6,11 +6,13 @@ Coordinates are photo pixels (0-based, centres at integers), rounded to 0.001 px
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from datetime import datetime
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ SCHEMA = "hrlm.correction/1"
 MARK = ".corrected"
 SUFFIX = MARK + ".json"
 DECIMALS = 3
+_CURE = "move the correction away, or detect the photo again that was corrected"
 _PTS = re.compile(re.escape(MARK) + r"(_\d+)?\.pts$")
 
 
@@ -105,14 +108,66 @@ def current(result: Path) -> tuple[PhotoResult, PhotoResult]:
     was found, or for an added face the landmarks' bounding box.
 
     Raises:
-        FormatError: either file cannot be read.
+        FormatError: either file cannot be read, or the correction is of another photo than the result.
     """
     predicted = result_json.read(result)
     path = path_of(result)
     if not path.is_file() or result_json.looks_like_result(path):
         return predicted, predicted
-    faces = tuple(_as_face(face, predicted.faces) for face in read(path).faces)
+    correction = read(path)
+    check_photo(path, correction, predicted.photo)
+    faces = tuple(_as_face(face, predicted.faces) for face in correction.faces)
     return predicted, replace(predicted, faces=faces)
+
+
+def check_photo(path: Path, correction: Correction, photo: PhotoInfo) -> None:
+    """See that the correction at `path` is of the photo that the result beside it states.
+
+    Stated paths may begin elsewhere: `a.jpg` of a folder that was given is `photos/a.jpg` where the file was.
+
+    Raises:
+        FormatError: it is of another.
+    """
+    check_size(path, correction, photo.width, photo.height)
+    own = correction.photo.path
+    one, other = sorted(
+        ([p for p in PurePosixPath(s).parts if p not in ("/", "..")] for s in (own, photo.path)), key=len
+    )
+    if other[len(other) - len(one) :] != one:
+        raise FormatError(f"{path}: is of the photo {own}, the result beside it of {photo.path}: {_CURE}")
+
+
+def check_size(path: Path, correction: Correction, width: int, height: int) -> None:
+    """See that the correction at `path` is of a photo of this size, as a person sees it.
+
+    Raises:
+        FormatError: it is not.
+    """
+    own = correction.photo
+    if (own.width, own.height) != (width, height):
+        raise FormatError(
+            f"{path}: is of a photo of {own.width} x {own.height}, not of this one of {width} x {height}: {_CURE}"
+        )
+
+
+def check_file(path: Path, correction: Correction, result: Path, photo: Path) -> None:
+    """See that the correction at `path` is of the file `photo`, of which `result` is.
+
+    It is not where the result was made after it was saved, and the photo that was corrected is still there and differs:
+    cameras use names again, and all their photos have one size.
+
+    Raises:
+        FormatError: it is of another file.
+    """
+    own = path.parent / correction.file
+    try:
+        # saved is in whole seconds
+        since = result.stat().st_mtime - datetime.fromisoformat(correction.saved).timestamp()
+        alike = since < 1 or own.samefile(photo) or filecmp.cmp(own, photo, shallow=False)
+    except (OSError, ValueError):  # gone, or no time is known: nothing speaks against it
+        return
+    if not alike:
+        raise FormatError(f"{path}: is of {own}, the result beside it is newer and of {photo}: {_CURE}")
 
 
 def changed_at(result: Path) -> int:
@@ -141,7 +196,7 @@ def relative_photo(correction: Path, photo: Path) -> str:
 
 
 def write(path: Path, correction: Correction) -> None:
-    """Write the correction, then its `.pts` files; those of faces that are gone are removed.
+    """Write the correction, then its `.pts` files, all to the disk itself; those of faces that are gone are removed.
 
     Raises:
         WriteError: the folder or a file cannot be written.
@@ -149,11 +204,11 @@ def write(path: Path, correction: Correction) -> None:
     """
     if result_json.looks_like_result(path):
         raise FormatError(f"{path}: is the result of another photo: rename that photo and detect it again")
-    write_whole(path, dumps(correction).encode("ascii"))
+    write_whole(path, dumps(correction).encode("ascii"), sync=True)
     stem = path.name.removesuffix(".json")
     names = [f"{stem}.pts", *(f"{stem}_{k}.pts" for k in range(2, len(correction.faces) + 1))][: len(correction.faces)]
     for name, face in zip(names, correction.faces, strict=True):
-        pts.write(path.with_name(name), face.landmarks)
+        pts.write(path.with_name(name), face.landmarks, sync=True)
     try:
         for old in path.parent.iterdir():
             if _PTS.search(old.name) and _PTS.sub(MARK, old.name) == stem and old.name not in names:

@@ -20,8 +20,10 @@ def read_all(format: Format, path: Path, scheme: Scheme, problems: list[str]) ->
     Of a folder the run's file by its own name is read, or for a per-photo format every file below it with the format's
     suffix (where there is none, with the last part of it: labelme saves `NAME.json`).
 
+    A photo of which anything cannot be read is left out whole: the faces that are lacking were not deleted.
+
     Args:
-        problems: takes a message for each file, or face of a file, that cannot be used; the others are given.
+        problems: takes a message for each file, face and photo that cannot be used; the others are given.
 
     Raises:
         FormatError: nothing to read there.
@@ -31,7 +33,14 @@ def read_all(format: Format, path: Path, scheme: Scheme, problems: list[str]) ->
         raise FormatError(f"{path}: holds no {format.suffix} file: give what the other tool exported")
     for file in files:
         try:
-            yield from read_any(format, file, scheme, problems)
+            # a format tells of a photo's faces before it gives the photo
+            before = len(problems)
+            for result in read_any(format, file, scheme, problems):
+                if len(problems) > before:
+                    problems.append(f"{file}: {result.photo.path} is left out, as not all of it can be read: mend it")
+                else:
+                    yield result
+                before = len(problems)
         except HrlmError as e:
             problems.append(str(e))
 

@@ -17,15 +17,15 @@ from hrlm.schemes import Scheme
 ORIGIN = 1.0
 
 
-def write(path: Path, landmarks: np.ndarray) -> None:
-    """Write one face's landmarks, `(N, 2)` in photo pixels, with three decimals.
+def write(path: Path, landmarks: np.ndarray, sync: bool = False) -> None:
+    """Write one face's landmarks, `(N, 2)` in photo pixels, with three decimals; `sync` as `write_whole` takes it.
 
     Raises:
         WriteError: the folder or the file cannot be written.
     """
     points = np.asarray(landmarks, dtype=np.float64) + ORIGIN
     rows = "".join(f"{x:.3f} {y:.3f}\n" for x, y in points)
-    write_whole(path, f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n".encode("ascii"))
+    write_whole(path, f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n".encode("ascii"), sync)
 
 
 def write_photo(path: Path, result: PhotoResult, scheme: Scheme, photo_file: Path | None = None) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hrlm.errors import DataError, HrlmError
+from hrlm.errors import DataError, FormatError, HrlmError, PhotoError
 from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
-from hrlm.photos import PHOTO_SUFFIXES
+from hrlm.formats.corrections import Correction
+from hrlm.photos import PHOTO_SUFFIXES, RAW_SUFFIXES
+from hrlm.photos.header import read_header
 from hrlm.schemes import Scheme
 
 
@@ -84,7 +86,8 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
 
     A correction `NAME.corrected.json` that is marked as checked is its photo's truth, and other files of the photo do
     not count; the photo may lie where the correction says, beside it or, by the path that detection was given, in one
-    of `paths`. One that is not yet checked makes its photo one without truth. Beside results, `.pts` files without a
+    of `paths`. One that, by size or stated path, is of another photo than that or than the result beside it is a
+    problem. One that is not yet checked makes its photo one without truth. Beside results, `.pts` files without a
     photo are predictions.
 
     Raises:
@@ -147,6 +150,7 @@ def _corrected_photos(
     for file in files:
         try:
             correction = corrections.read(file)
+            _check_result(file, correction)
         except HrlmError as e:
             problems.append(str(e))
             continue
@@ -161,6 +165,11 @@ def _corrected_photos(
         if place is None:
             problems.append(f"{file}: its photo {stated} is not found: give the folder of the photos as well")
             continue
+        try:
+            _check_size(file, correction, place)
+        except FormatError as e:
+            problems.append(str(e))
+            continue
         photo = known.setdefault(place.resolve(), Path(os.path.normpath(place)))
         if photo in checked or photo in unfinished:
             problems.append(f"{file}: {photo} has another correction already: passed over, remove one")
@@ -169,6 +178,29 @@ def _corrected_photos(
         else:
             unfinished.add(photo)
     return checked, unfinished
+
+
+def _check_result(file: Path, correction: Correction) -> None:
+    """See that the result beside a correction, where there is one, is still of the same photo."""
+    result = file.with_name(file.name.removesuffix(corrections.SUFFIX) + ".json")
+    if result_json.looks_like_result(result):
+        corrections.check_photo(file, correction, result_json.read(result).photo)
+
+
+def _check_size(file: Path, correction: Correction, photo: Path) -> None:
+    """See that a photo has the size that its correction states, as far as its first bytes tell."""
+    try:
+        with photo.open("rb") as opened:
+            header = read_header(opened, str(photo))
+            if header.is_raw or photo.suffix.lower() in RAW_SUFFIXES:
+                return
+            width, height = header.width, header.height
+    except (OSError, PhotoError):  # told when the photo is opened, which may read more kinds
+        return
+    stated = correction.photo
+    # JPEG alone tells surely which way it is turned
+    turned = header.orientation > 4 if header.is_jpeg else (width > height) != (stated.width > stated.height)
+    corrections.check_size(file, correction, *((height, width) if turned else (width, height)))
 
 
 def _is_prediction(truth: Path) -> bool:

@@ -69,7 +69,7 @@ class Desk:
         entry = self._entry(key)
         result, scheme = self._album.read(entry)
         self._prepare(entry, result)
-        saved = self._store.load(entry.item.file)
+        saved = self._load(entry, result)
         return {
             "id": entry.id,
             "name": entry.name,
@@ -109,6 +109,7 @@ class Desk:
         if len(sent) > MAX_FACES or revision < 0:
             raise FormatError("too many faces, or no such revision")
         faces = tuple(self._face(f, result, scheme) for f in sent)
+        self._load(entry, result)
         file = corrections.relative_photo(corrections.path_of(entry.item.file), self._place(entry))
         made = Correction(result.photo, file, result.model, 1, "", checked, faces)
         saved = self._store.save(entry.item.file, made, revision)
@@ -123,7 +124,7 @@ class Desk:
         """
         entry = self._entry(key)
         result, scheme = self._album.read(entry)
-        saved = self._store.load(entry.item.file)
+        saved = self._load(entry, result)
         self._status[key] = _status(saved)
         return self._saved_data(saved, result, scheme)
 
@@ -176,6 +177,20 @@ class Desk:
             raise HrlmError(entry.problem)
         return entry
 
+    def _load(self, entry: Entry, result: PhotoResult | None = None) -> Correction | None:
+        """What is saved of a photo.
+
+        Raises:
+            HrlmError: it cannot be read, or is of another photo than the result.
+        """
+        file = entry.item.file
+        saved = self._store.load(file)
+        if saved is not None:
+            path = corrections.path_of(file)
+            corrections.check_photo(path, saved, (result or self._album.read(entry)[0]).photo)
+            corrections.check_file(path, saved, file, self._place(entry))
+        return saved
+
     def _place(self, entry: Entry) -> Path:
         if entry.photo is None:
             raise NotHereError("no such photo")
@@ -225,7 +240,7 @@ class Desk:
 
     def _saved_status(self, entry: Entry) -> dict[str, Any]:
         try:
-            return _status(self._store.load(entry.item.file))
+            return _status(self._store.load(entry.item.file) if entry.problem else self._load(entry))
         except HrlmError:  # told when the photo is opened
             return _status(None)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from hrlm.errors import FormatError, HrlmError
 from hrlm.formats import corrections, pts
+from hrlm.formats import json as result_json
 from hrlm.formats.catalogue import Format, write_photo, write_run
 from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.formats.exchange import matched, read_all
+from hrlm.formats.values import writable
 from hrlm.results import Face, PhotoResult
 from hrlm.review.storage import Store
 from hrlm.runs.annotate_run import ResultFile, find_photo
@@ -77,11 +81,14 @@ def export_results(
     if not format.per_photo:
         write_run(format, out / format.suffix, (result for _, result in readable()), scheme)
         return count
+    counted = _counted(results)
     for item, result in readable():
         path = out / item.result
         if format.name == "pts":
+            ending = PurePath(result.photo.path).suffix if _folded(item) in counted else ""
             for number, face in enumerate(result.faces, start=1):
-                pts.write(with_suffix(path, f"{'' if number == 1 else f'_{number}'}{format.suffix}"), face.landmarks)
+                part = "" if number == 1 else f"{ending}_{number}"
+                pts.write(with_suffix(path, part + format.suffix), face.landmarks)
         else:
             write_photo(format, with_suffix(path, format.suffix), result, scheme, _photo(item, result, photos))
     return count
@@ -111,33 +118,82 @@ def import_corrections(
         WriteError: a correction cannot be written.
     """
     store = Store(folder)
-    files: dict[str, ResultFile] = {}
+    files: defaultdict[str, list[ResultFile]] = defaultdict(list)
     known = []
     for item in results:
         try:
-            info = corrections.current(item.file)[0].photo
+            info = result_json.read(item.file).photo
         except FormatError as e:
             problems.append(str(e))
             continue
-        files[info.path] = item
+        files[writable(info.path)].append(item)
         known.append(info)
     corrected = unchanged = 0
     for result in matched(read_all(format, path, scheme, problems), known, problems):
-        item = files[result.photo.path]
-        predicted, standing = corrections.current(item.file)
-        before = store.load(item.file)
+        try:
+            item, predicted, standing, photo = _standing(files[writable(result.photo.path)], photos)
+            _check_fit(item, result, predicted, standing, format, scheme)
+            before = store.load(item.file)
+        except FormatError as e:
+            problems.append(str(e))
+            continue
         hidden = [f.invisible for f in before.faces] if before else [()] * len(standing.faces)
         faces = tuple(_paired(f, standing.faces, hidden, predicted.faces, format.tolerance) for f in result.faces)
         if _same(faces, standing.faces):
             unchanged += 1
             continue
-        photo = _photo(item, predicted, photos)
         target = corrections.path_of(item.file)
         name = corrections.relative_photo(target, photo) if photo else predicted.photo.path
         made = Correction(predicted.photo, name, predicted.model, 1, "", True, faces)
         store.save(item.file, made, before.revision if before else 0)
         corrected += 1
     return Imported(corrected, unchanged)
+
+
+def _standing(
+    items: Sequence[ResultFile], photos: Path | None
+) -> tuple[ResultFile, PhotoResult, PhotoResult, Path | None]:
+    """The only result of a photo, as it was predicted and as it stands, and where the photo lies.
+
+    Raises:
+        FormatError: it is one of several, or it cannot be read, or its correction is of another photo.
+    """
+    item = items[0]
+    predicted, standing = corrections.current(item.file)
+    if len(items) > 1:
+        raise FormatError(
+            f"{item.file} and {items[1].file}: both are of {predicted.photo.path}: import into each run's own folder"
+        )
+    photo = _photo(item, predicted, photos)
+    path = corrections.path_of(item.file)
+    if photo and standing is not predicted:
+        corrections.check_file(path, corrections.read(path), item.file, photo)
+    return item, predicted, standing, photo
+
+
+def _check_fit(
+    item: ResultFile, result: PhotoResult, predicted: PhotoResult, standing: PhotoResult, format: Format, scheme: Scheme
+) -> None:
+    """See that an imported result can stand for the result of `item`.
+
+    Raises:
+        FormatError: it is of another scheme, or a file of one face for several.
+    """
+    if any(len(f.landmarks) != len(scheme) for f in (*predicted.faces, *standing.faces)):
+        raise FormatError(f"{item.file}: is of another scheme than {scheme.name}: import into it by itself")
+    if format.name == "pts" and len(standing.faces) > 1:
+        raise FormatError(
+            f"{item.file}: has {len(standing.faces)} faces, a .pts file holds one: import from another format"
+        )
+
+
+def _folded(item: ResultFile) -> str:
+    return item.result.as_posix().casefold()
+
+
+def _counted(results: Sequence[ResultFile]) -> set[str]:
+    """Results `a` where there is an `a_2` too: the second face of `a` must not go where the first of `a_2` does."""
+    return {match[1] for item in results if (match := re.fullmatch(r"(.+)_\d+", _folded(item), re.DOTALL))}
 
 
 def _paired(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import PlainTextResponse, Response
@@ -85,11 +84,10 @@ class Guard:
         return None
 
     def _has_cookie(self, headers: Headers) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie(headers))
-        except CookieError:
-            return False
-        return cookie is not None and self._is_token(cookie.value)
+        # not http.cookies, which gives up at an odd cookie of another program on this host
+        own = self._cookie(headers)
+        cookies = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+        return any(name == own and self._is_token(value) for name, _, value in cookies)
 
     def _is_token(self, value: str) -> bool:
         return secrets.compare_digest(value.encode("utf-8", "replace"), self._token.encode())

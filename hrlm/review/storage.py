@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hrlm.errors import HrlmError
+from hrlm.errors import FormatError, HrlmError
 from hrlm.formats import corrections
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError
@@ -85,7 +85,7 @@ class Store:
 
         Raises:
             WriteError: it cannot be written.
-            FormatError: what stands there is damaged.
+            FormatError: its name is taken by the result of another photo.
         """
         entry = self._last_entry()
         if entry is None or "correction" not in entry:
@@ -97,7 +97,8 @@ class Store:
             return None
         if not corrections.is_correction(path) or not path.is_relative_to(self.folder.resolve()):
             return None
-        if path.is_file() and corrections.read(path).revision >= correction.revision:
+        # of the same revision, some of its files may still be older
+        if _revision(path) > correction.revision:
             return None
         corrections.write(path, correction)
         self._append({"file": entry["file"], "revision": correction.revision, "written": True})
@@ -132,3 +133,11 @@ class Store:
                 continue
             return entry if isinstance(entry, dict) else None
         return None
+
+
+def _revision(path: Path) -> int:
+    """A correction's revision; 0 where there is none or it is damaged: the journal holds it whole."""
+    try:
+        return corrections.read(path).revision
+    except FormatError:
+        return 0

@@ -55,6 +55,58 @@ class Window:
         return max(1, min(self._most, self._memory // self._largest))
 
 
+class Budget:
+    """Bytes for the pictures that are held, of which nobody knows how large they are before they are opened.
+
+    A picture that is still to come is taken to be as large as the largest so far; before any is known, one is opened
+    alone. A picture larger than the whole is held all the same, once nothing is being written.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = self._largest = self._opening = self._writing = 0
+        self._changed = threading.Condition()
+
+    def fits(self) -> bool:
+        """Whether a further picture may be opened."""
+        with self._changed:
+            return self._fits()
+
+    def begin(self) -> None:
+        """A picture must be opened now; waits for those that are being written where it does not fit."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._fits() or not self._writing)
+            self._opening += 1
+
+    def took(self, size: int) -> None:
+        """A picture was opened and has `size` bytes; 0 where it could not be opened."""
+        with self._changed:
+            self._opening -= 1
+            self._held += size
+            self._largest = max(self._largest, size)
+            self._changed.notify_all()
+
+    def writes(self) -> None:
+        """A picture is written from now on: it gives its bytes back without anybody's help."""
+        with self._changed:
+            self._writing += 1
+
+    def gave_back(self, size: int, written: bool) -> None:
+        """A picture of `size` bytes is held no more; `written` after `writes`."""
+        with self._changed:
+            self._held -= size
+            self._writing -= written
+            self._changed.notify_all()
+
+    def _fits(self) -> bool:
+        if not self._largest:
+            return not self._opening
+        return self._held + (self._opening + 1) * self._largest <= self._limit
+
+
 def ahead(
     pool: Executor, work: Callable[[T], R], items: Iterable[T], window: Callable[[], int]
 ) -> Iterator[tuple[T, Future[R]]]:

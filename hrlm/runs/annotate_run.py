@@ -27,11 +27,11 @@ from hrlm.render.files import jpeg_bytes
 from hrlm.render.pdf import write_pdf
 from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
 from hrlm.runs.ahead import Window, ahead, thread_count
-from hrlm.runs.discovery import Problem, Source
+from hrlm.runs.discovery import Problem, Source, absolute, common_root, mirrored
 from hrlm.runs.pictures import Plan, Wanted, plan, write_pictures
 from hrlm.runs.report import Reporter, Summary, reason_of
 from hrlm.runs.review import concern
-from hrlm.runs.sinks import PhotoSink, with_suffix
+from hrlm.runs.sinks import PhotoSink, with_suffix, write_result
 from hrlm.schemes import Scheme, load_scheme
 
 RESULT_SUFFIX = ".json"
@@ -90,22 +90,26 @@ class Collected:
 def find_results(paths: Sequence[str], exclude: Path | None = None) -> list[ResultFile]:
     """Result files that are given or lie below given folders, sorted; other files are left out.
 
+    Their paths are those below the folder that holds all that was given, so that no two are alike.
+
     Args:
         exclude: the output folder; below a given folder it is not entered.
     """
-    found: dict[Path, ResultFile] = {}
+    found: dict[Path, Path] = {}
+    tops = []
     for path in map(Path, paths):
         if path.is_dir():
             names = _walk(path, exclude)
             files = sorted(f for f in names if f.suffix == RESULT_SUFFIX and result_json.looks_like_result(f))
-            top = path
+            tops.append(absolute(path))
         else:
             # a result that is given by name is read, and its fault told, whatever it holds
             files = [path] if path.suffix == RESULT_SUFFIX else []
-            top = path.parent
+            tops.append(absolute(path).parent)
         for file in files:
-            found.setdefault(file.absolute(), ResultFile(file, file.relative_to(top).with_suffix("")))
-    return list(found.values())
+            found.setdefault(absolute(file), file)
+    root = common_root(tops)
+    return [ResultFile(file, mirrored(there, root).with_suffix("")) for there, file in found.items()]
 
 
 def _walk(top: Path, exclude: Path | None) -> Iterator[Path]:
@@ -225,7 +229,7 @@ def annotate_sink(order: Order, scheme: Scheme, collected: Collected) -> PhotoSi
     """For a detection run: the result first, so that no picture is older, then what is wanted of it."""
 
     def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
-        result_json.write(with_suffix(order.out / source.result, RESULT_SUFFIX), result)
+        write_result(with_suffix(order.out / source.result, RESULT_SUFFIX), source, result)
         todo = plan(order.out, source.result, result, scheme, order.wanted)
         write_pictures(todo, photo, order.wanted)
         collected.take(source.result, result, scheme, todo, order.wanted)

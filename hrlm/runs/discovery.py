@@ -92,21 +92,21 @@ def find_photos(
             found.problems.append(Problem(path, f"{what}: check the path"))
         for match in map(Path, matches):
             if match.is_dir():
-                tops.append(_absolute(match))
+                tops.append(absolute(match))
                 # one folder is what results mirror: inside it, photos go by their place in it
                 alone = matches == [path] and len(paths) == 1
                 files = _walk(match, wanted, barred, found)
                 new = [(file, file.relative_to(match) if alone else file) for file in files]
             elif matches == [path] or _is_photo(match, wanted):
-                tops.append(_absolute(match).parent)
+                tops.append(absolute(match).parent)
                 new = [(match, match)]
             else:
                 # a pattern is a net cast wide: what it catches besides photos is not meant
                 continue
             for file, name in new:
-                absolute = _absolute(file)
-                items.setdefault(absolute, _Item(file, name.as_posix(), absolute))
-    found.sources = _with_results(list(items.values()), _common(tops))
+                there = absolute(file)
+                items.setdefault(there, _Item(file, name.as_posix(), there))
+    found.sources = _with_results(list(items.values()), common_root(tops))
     return found
 
 
@@ -117,7 +117,7 @@ def _matches(path: str, globs: bool) -> list[str]:
     return sorted(glob.glob(path, recursive=True)) if globs and glob.has_magic(path) else []  # noqa: PTH207
 
 
-def _absolute(path: Path) -> Path:
+def absolute(path: Path) -> Path:
     """Without `..`, and with links as they are: two links to one picture are two photos."""
     return Path(os.path.normpath(path.absolute()))
 
@@ -159,7 +159,7 @@ def _is_raw(path: Path) -> bool:
     return path.suffix.lower() in RAW_SUFFIXES
 
 
-def _common(folders: Sequence[Path]) -> str | None:
+def common_root(folders: Sequence[Path]) -> str | None:
     """The deepest folder that holds all of `folders`; None where they share none."""
     try:
         return os.path.commonpath(folders)
@@ -167,17 +167,19 @@ def _common(folders: Sequence[Path]) -> str | None:
         return None
 
 
+def mirrored(file: Path, root: str | None) -> PurePath:
+    """An absolute path as seen from `root`; without its drive or first slash where there is none."""
+    return PurePath(os.path.relpath(file, root)) if root else PurePath(*file.parts[1:])
+
+
 def _with_results(items: Sequence[_Item], root: str | None) -> list[Source]:
-    mirrored = [
-        PurePath(os.path.relpath(i.absolute, root)) if root else PurePath(*PurePath(i.absolute).parts[1:])
-        for i in items
-    ]
-    results = result_names(mirrored)
+    photos = [mirrored(i.absolute, root) for i in items]
+    results = result_names(photos)
     # with photos a.jpg and a_2.jpg the second face of the first must not go where the second photo's first does
     counted = {match[1] for match in map(_COUNTED.fullmatch, map(_folded, results)) if match}
     return [
         Source(item.file, item.name, result, photo if _folded(result) in counted else result)
-        for item, photo, result in zip(items, mirrored, results, strict=True)
+        for item, photo, result in zip(items, photos, results, strict=True)
     ]
 
 

@@ -38,7 +38,7 @@ class Entry:
         digest: of the result file; empty for an error.
         faces: how many were found.
         formats: what was written besides `NAME.json`, sorted.
-        reason: of an error, one line.
+        reason: of an error, one line; otherwise why a wanted format is not among `formats`.
         notes: what is worth telling of a photo that was read well.
     """
 
@@ -160,10 +160,13 @@ class Journal:
         """The photo's entry if it is done with this run's model and options and has a result."""
         return self._done.get(source.result.as_posix())
 
-    def error(self, source: Source) -> Entry | None:
-        """The photo's entry if the last try failed, in this run or an earlier one."""
-        entry = self._own.get(source.result.as_posix())
-        return entry if entry is not None and entry.status == ERROR and not self.done(source) else None
+    def error(self, source: Source, formats: Iterable[str] = ()) -> Entry | None:
+        """The photo's entry if the last try failed for the result or one of `formats`, in this run or an earlier."""
+        entry, done = self._own.get(source.result.as_posix()), self.done(source)
+        if entry is None or not entry.reason:
+            return None
+        failed = done is None if entry.status == ERROR else done == entry and not set(formats) <= set(entry.formats)
+        return entry if failed else None
 
     @contextlib.contextmanager
     def appending(self) -> Iterator[None]:

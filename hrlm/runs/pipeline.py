@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice, takewhile
@@ -15,7 +16,7 @@ from hrlm.errors import HrlmError
 from hrlm.formats.atomic import WriteError
 from hrlm.photos import Photo
 from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
-from hrlm.runs.ahead import MEMORY, Window, ahead, thread_count
+from hrlm.runs.ahead import MEMORY, Budget, ahead, thread_count
 from hrlm.runs.discovery import Source
 from hrlm.runs.journal import ERROR, NO_FACE, OK, stamp
 from hrlm.runs.report import reason_of
@@ -67,11 +68,12 @@ class Outcome:
 
     Args:
         status: `ok`, `no-face` or `error`.
-        reason: of an error, one line.
+        reason: of an error, or of formats that could not be written of a good result; one line.
         fatal: whether every other photo will fail in the same way.
         size, mtime_ns: of the file before it was read.
         digest: of the result file.
         notes: what is worth telling of a photo that was read well.
+        lacking: formats that could not be written of a good result.
     """
 
     item: Item
@@ -83,25 +85,34 @@ class Outcome:
     mtime_ns: int = -1
     digest: str = ""
     notes: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of a photo: the number of its faces, and the digest of its result file if that is known."""
+    """What was written of a photo: the number of its faces, and the digest of its result file if that is known.
+
+    Args:
+        lacking, reason, fatal: formats that could not be written beside it, why, and whether that ends the run.
+    """
 
     faces: int
     digest: str = ""
+    lacking: tuple[str, ...] = ()
+    reason: str = ""
+    fatal: bool = False
 
 
 # writes a photo's files; without photo and result, further formats from the result that is there
 Write = Callable[[Source, Photo | None, PhotoResult | None], Written]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Held:
-    """A photo on its way: with pixels and faces so far as all went well."""
+    """A photo on its way: with pixels and faces so far as all went well, until `let_go`."""
 
     outcome: Outcome
+    budget: Budget
     photo: Photo | None = None
     result: PhotoResult | None = None
 
@@ -110,9 +121,17 @@ class _Held:
         return self.outcome.item.work is Work.DETECT
 
     def failed(self, reason: str) -> _Held:
-        if not self.wanted:
-            return _Held(self.outcome)
-        return _Held(replace(self.outcome, status=ERROR, reason=reason))
+        if self.wanted:
+            self.outcome = replace(self.outcome, status=ERROR, reason=reason)
+        return self.let_go()
+
+    def let_go(self) -> _Held:
+        """Forget the pixels, whoever else still has this object."""
+        if self.photo is not None:
+            size = self.photo.pixels.nbytes
+            self.photo = None
+            self.budget.gave_back(size, written=self.result is not None)
+        return self
 
 
 def process(
@@ -138,12 +157,11 @@ def process(
     stop = stop or threading.Event()
     threads = threads or thread_count()
     with _workers(threads, "hrlm-open") as opening, _workers(threads, "hrlm-write") as writing:
-        # of the memory, half is for the photos before the networks, a quarter each for those before and after
-        window = Window(choice.batch + threads, choice.memory // 4)
+        budget = Budget(choice.memory)
         groups = takewhile(lambda _: not stop.is_set(), chunks(items, choice.batch))
-        opened = ahead(opening, lambda t: _open(*t, open_photo, window), _with_company(groups), window)
+        opened = _opened(opening, _with_company(groups), open_photo, budget, choice.batch + threads)
         detected = _detected(opened, detector, choice)
-        for _, written in ahead(writing, lambda h: _write(h, write), detected, lambda: min(threads, window())):
+        for _, written in ahead(writing, lambda h: _write(h, write), detected, lambda: threads):
             yield written.result()
 
 
@@ -173,33 +191,54 @@ def _with_company(groups: Iterable[Sequence[Item]]) -> Iterator[tuple[Item, bool
             yield item, needed, number
 
 
-def _open(item: Item, needed: bool, _group: int, open_photo: Callable[[str], Photo], window: Window) -> _Held:
+def _opened(
+    pool: Executor,
+    items: Iterable[tuple[Item, bool, int]],
+    open_photo: Callable[[str], Photo],
+    budget: Budget,
+    most: int,
+) -> Iterator[tuple[int, Future[_Held]]]:
+    """Give every photo's group and future, in order, while at most `most` later ones are begun and fit the budget."""
+    begun: deque[tuple[int, Future[_Held]]] = deque()
+    for item, needed, group in items:
+        while begun and (len(begun) > most or (needed and not budget.fits())):
+            yield begun.popleft()
+        if needed:
+            budget.begin()
+        begun.append((group, pool.submit(_open, item, needed, open_photo, budget)))
+    while begun:
+        yield begun.popleft()
+
+
+def _open(item: Item, needed: bool, open_photo: Callable[[str], Photo], budget: Budget) -> _Held:
     source = item.source
     if item.work is Work.NOTHING and not needed:
-        return _Held(Outcome(item))
+        return _Held(Outcome(item), budget)
     # before it is read: a change while it is read must show at the next run
     size, mtime_ns = stamp(source.file)
-    held = _Held(Outcome(item, size=size, mtime_ns=mtime_ns))
+    held = _Held(Outcome(item, size=size, mtime_ns=mtime_ns), budget)
     if not needed:
         return held
+    taken = 0
     try:
         photo = open_photo(str(source.file))
+        taken = photo.pixels.nbytes
     except HrlmError as e:
         return held.failed(str(e))
     # a decoder can fail in more ways than it documents; no photo may end a run of thousands
     except Exception as e:
         return held.failed(f"{source.file}: cannot be read ({reason_of(e)}): check or convert the file")
-    window.saw(photo.pixels.nbytes)
-    notes = tuple(getattr(photo, "notes", ()))
-    return _Held(replace(held.outcome, notes=notes), photo)
+    finally:
+        budget.took(taken)
+    held.outcome = replace(held.outcome, notes=tuple(getattr(photo, "notes", ())))
+    held.photo = photo
+    return held
 
 
-def _detected(
-    opened: Iterable[tuple[tuple[Item, bool, int], Future[_Held]]], detector: FaceDetector, choice: Choice
-) -> Iterator[_Held]:
+def _detected(opened: Iterable[tuple[int, Future[_Held]]], detector: FaceDetector, choice: Choice) -> Iterator[_Held]:
     batch: list[_Held] = []
     size = current = 0
-    for (_, _, group), future in opened:
+    for group, future in opened:
         # a group is divided by nothing but its own photos, so that a resumed run divides it alike
         if group != current or size >= choice.memory // 2:
             yield from _detect(batch, detector, choice)
@@ -214,20 +253,24 @@ def _detect(batch: Sequence[_Held], detector: FaceDetector, choice: Choice) -> I
     useful = any(h.wanted and h.photo is not None for h in batch)
     photos = [h.photo for h in batch if h.photo is not None] if useful else []
     found = iter(_faces(photos, detector, choice))
+    # what is written must not be kept for the others of its batch
+    del photos
     for held in batch:
         if held.photo is None or not useful:
-            yield _Held(held.outcome)
+            yield held.let_go()
             continue
         faces = next(found)
         if not held.wanted:
-            yield _Held(held.outcome)
+            yield held.let_go()
             continue
-        source, photo = held.outcome.item.source, held.photo
+        source = held.outcome.item.source
         if isinstance(faces, str):
             yield held.failed(f"{source.file}: {faces}")
             continue
-        info = PhotoInfo(source.name, photo.width, photo.height, photo.orientation)
-        yield _Held(held.outcome, photo, PhotoResult(info, detector.info, tuple(faces)))
+        info = PhotoInfo(source.name, held.photo.width, held.photo.height, held.photo.orientation)
+        held.result = PhotoResult(info, detector.info, tuple(faces))
+        held.budget.writes()
+        yield held
 
 
 def _faces(photos: Sequence[Photo], detector: FaceDetector, choice: Choice) -> list[list[Face] | str]:
@@ -254,4 +297,14 @@ def _write(held: _Held, write: Write) -> Outcome:
         return replace(outcome, status=ERROR, reason=f"{source.file}: {e}")
     except Exception as e:
         return replace(outcome, status=ERROR, reason=f"{source.file}: its result cannot be written ({reason_of(e)})")
-    return replace(outcome, status=OK if written.faces else NO_FACE, faces=written.faces, digest=written.digest)
+    finally:
+        held.let_go()
+    return replace(
+        outcome,
+        status=OK if written.faces else NO_FACE,
+        faces=written.faces,
+        digest=written.digest,
+        lacking=written.lacking,
+        reason=written.reason,
+        fatal=written.fatal,
+    )

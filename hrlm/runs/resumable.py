@@ -127,7 +127,7 @@ class _Run:
 
     def take(self, outcome: Outcome, told: Lines | None) -> None:
         """Note a photo's outcome: in the journal, in the summary, and to whoever reads the lines."""
-        source, failed = outcome.item.source, outcome.status == ERROR
+        source, failed = outcome.item.source, bool(outcome.reason)
         if failed and self.hopeless:
             # once the disk is full, what fails for that reason is no news, and is tried again by the next run
             return
@@ -136,7 +136,7 @@ class _Run:
             self.reporter.step()
             if failed:
                 self.fail(Problem(source.name, outcome.reason), outcome.fatal)
-            else:
+            if outcome.status != ERROR:
                 self.summary.faces += outcome.faces
                 self.summary.without_face += outcome.status == NO_FACE
             for note in outcome.notes:
@@ -162,20 +162,23 @@ class _Run:
     def entry(self, outcome: Outcome) -> Entry:
         source = outcome.item.source
         formats = set(self.writer.formats) if outcome.status != ERROR else set()
+        size, mtime_ns, notes = outcome.size, outcome.mtime_ns, outcome.notes
         if outcome.item.work is Work.CONVERT and (before := self.journal.done(source)):
             formats.update(before.formats)
+            # the result is of the photo as it was then: one that was replaced meanwhile is to be done again
+            size, mtime_ns, notes = before.size, before.mtime_ns, before.notes
         return Entry(
             path=source.name,
             result=source.result.as_posix(),
             status=outcome.status,
-            size=outcome.size,
-            mtime_ns=outcome.mtime_ns,
+            size=size,
+            mtime_ns=mtime_ns,
             fingerprint=self.order.fingerprint,
             digest=outcome.digest,
             faces=outcome.faces,
-            formats=tuple(sorted(formats)),
+            formats=tuple(sorted(formats.difference(outcome.lacking))),
             reason=outcome.reason,
-            notes=outcome.notes,
+            notes=notes,
         )
 
     def fail(self, problem: Problem, fatal: bool = False) -> None:
@@ -219,5 +222,6 @@ class _Run:
     def failures(self) -> list[Problem]:
         """All that failed, and what failed in an earlier run and was not tried again before this one was stopped."""
         told = {p.name for p in self.summary.problems}
-        earlier = ((s.name, self.journal.error(s)) for s in self.found.sources if s.name not in told)
+        wanted = self.writer.formats
+        earlier = ((s.name, self.journal.error(s, wanted)) for s in self.found.sources if s.name not in told)
         return [*self.summary.problems, *(Problem(name, e.reason) for name, e in earlier if e)]

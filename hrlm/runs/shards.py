@@ -55,6 +55,10 @@ WHOLE = Shard()
 
 def files_of_all(out: Path, name: str) -> list[Path]:
     """The files of this name in `out`, of the whole run and of shares, sorted."""
+    return sorted(path for path in out.iterdir() if is_of(path.name, name))
+
+
+def is_of(file: str, name: str) -> bool:
+    """Whether a file's name is `name` itself or that of a share's file."""
     stem, dot, suffix = name.rpartition(".")
-    pattern = re.compile(rf"{re.escape(stem)}(\.\d+of\d+)?{re.escape(dot + suffix)}")
-    return sorted(path for path in out.iterdir() if pattern.fullmatch(path.name))
+    return re.fullmatch(rf"{re.escape(stem)}(\.\d+of\d+)?{re.escape(dot + suffix)}", file) is not None

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 
-from hrlm.errors import HrlmError
+from hrlm.errors import FormatError, HrlmError
+from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
-from hrlm.formats import pts
 from hrlm.formats.atomic import WriteError, replacing, write_whole
 from hrlm.formats.catalogue import Format, write_photo
 from hrlm.photos import Photo
@@ -32,9 +32,39 @@ def json_sink(out: Path) -> PhotoSink:
     """`NAME.json`: the whole result."""
 
     def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
-        result_json.write(with_suffix(out / source.result, ".json"), result)
+        write_result(with_suffix(out / source.result, ".json"), source, result)
 
     return sink
+
+
+def write_result(path: Path, source: Source, result: PhotoResult) -> None:
+    """Write `NAME.json` unless that loses or spoils what a person made; an old result is replaced in one step.
+
+    Raises:
+        WriteError: the folder or the file cannot be written.
+        FormatError: the file that is there is not hrlm's, or the correction beside it is another photo's.
+    """
+    if path.is_file() and path.stat().st_size and not result_json.looks_like_result(path):
+        raise FormatError(f"{path}: is not hrlm's and would be lost: move it or give another --out")
+    _check_correction(corrections.path_of(path), source, result)
+    result_json.write(path, result)
+
+
+def _check_correction(path: Path, source: Source, result: PhotoResult) -> None:
+    if not path.is_file() or result_json.looks_like_result(path):
+        return
+    correction = corrections.read(path)
+    alike = (correction.photo.width, correction.photo.height) == (result.photo.width, result.photo.height)
+    try:
+        same = alike and (path.parent / correction.file).samefile(source.file)
+    except (OSError, ValueError):
+        # the photo was moved since: nothing but its size tells
+        same = alike
+    if not same:
+        raise FormatError(
+            f"{path}: is the correction of another photo ({correction.file}) than {source.file}: "
+            "move it away or give another --out"
+        )
 
 
 def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:
@@ -50,6 +80,22 @@ def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:
         for number, face in enumerate(result.faces, start=1):
             path = out / source.result if number == 1 else with_suffix(out / source.numbered, f"_{number}")
             pts.write(with_suffix(path, format.suffix), face.landmarks)
+        _remove_further(source, len(result.faces))
+
+    def _remove_further(source: Source, count: int) -> None:
+        """Remove the files of faces that an earlier result had, but not what is the first face of another photo."""
+        old = [] if count else [with_suffix(out / source.result, format.suffix)]
+        number = max(count, 1) + 1
+        while (file := with_suffix(out / source.numbered, f"_{number}{format.suffix}")).is_file():
+            if not file.with_suffix(".json").exists():
+                old.append(file)
+            number += 1
+        # the last first: a run that is killed here leaves no gap that would hide the others
+        for file in reversed(old):
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as e:
+                raise WriteError(file, e) from e
 
     return pts_sink if format.name == "pts" else sink
 

@@ -1,11 +1,12 @@
-"""All files of one photo: the order in which they are written says which photos are done."""
+"""All files of one photo: the result first, so that its landmarks are safe whatever becomes of the other formats."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from hrlm.errors import FormatError
+from hrlm.errors import HrlmError
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError
 from hrlm.formats.catalogue import FORMATS
@@ -15,14 +16,17 @@ from hrlm.results import PhotoResult
 from hrlm.runs import journal
 from hrlm.runs.discovery import Source
 from hrlm.runs.pipeline import Written
-from hrlm.runs.sinks import OVERLAY_SUFFIX, Sink, format_sink, overlay_sink, with_suffix
+from hrlm.runs.sinks import OVERLAY_SUFFIX, Sink, format_sink, overlay_sink, with_suffix, write_result
 from hrlm.schemes import Scheme
 
 OVERLAY = "overlay"
 
 
 class Writer:
-    """Writes a photo's files below `out`: `NAME.json` last, so that a photo which has it has all.
+    """Writes a photo's files below `out`: `NAME.json` first, then the formats that are made of it.
+
+    A new `NAME.json` no longer has the digest that the journal noted, so that a run which is killed before the other
+    files are replaced does the photo again.
 
     Args:
         formats: per-photo formats of `formats.catalogue` besides `NAME.json`.
@@ -59,32 +63,35 @@ class Writer:
     def __call__(self, source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
         """Write all files of a photo; without photo and result, only further formats from its `NAME.json`.
 
+        A format that fails costs itself alone: what is returned says so.
+
         Raises:
-            WriteError: a folder or a file cannot be written.
+            WriteError: the folder or `NAME.json` cannot be written.
             FormatError: the result cannot be read, or a file that is in the way is not hrlm's.
-            HrlmError: the result does not fit a format.
         """
         path = self.file(source)
-        anew = result is not None
         if result is None:
             result = result_json.read(path)
         else:
-            self._clear(path)
-        for sink in self._sinks.values():
-            sink(source, result)
-        if self._overlay and photo is not None:
-            self._overlay(source, photo, result)
-        if anew:
-            result_json.write(path, result)
-        return Written(len(result.faces), journal.digest(path))
+            write_result(path, source, result)
+        reasons: dict[str, str] = {}
+        fatal = False
+        for name, write in self._writes(source, photo, result):
+            try:
+                write()
+            except WriteError as e:
+                reasons[name] = str(e)
+                fatal = fatal or e.hopeless
+            except HrlmError as e:
+                reasons[name] = f"{source.file}: {e}"
+        # one cause may fail them all
+        reason = "; ".join(dict.fromkeys(reasons.values()))
+        return Written(len(result.faces), journal.digest(path), tuple(sorted(reasons)), reason, fatal)
 
-    def _clear(self, path: Path) -> None:
-        """Remove an old result: while its photo's files are replaced one by one it must not vouch for them."""
-        try:
-            if path.stat().st_size and not result_json.looks_like_result(path):
-                raise FormatError(f"{path}: is not hrlm's and would be lost: move it or give another --out")
-            path.unlink()
-        except FileNotFoundError:
-            pass
-        except OSError as e:
-            raise WriteError(path, e) from e
+    def _writes(
+        self, source: Source, photo: Photo | None, result: PhotoResult
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
+        for name, sink in self._sinks.items():
+            yield name, partial(sink, source, result)
+        if self._overlay and photo is not None:
+            yield OVERLAY, partial(self._overlay, source, photo, result)

@@ -74,7 +74,7 @@ def test_points_taken_back_from_a_changed_picture_are_those_of_the_unchanged(
     before = SpotFinder().detect_batch([photo])[0][0].landmarks
     for picture, back in (warped(photo, np.array([[1.0, 0, x], [0, 1, y]])), turned(photo, degrees)):
         after = back(SpotFinder().detect_batch([picture])[0][0].landmarks)
-        assert np.abs(after - before).max() < 0.1
+        assert np.abs(after - before).max() < 0.15
 
 
 def test_every_change_leaves_a_perfect_detector_still_and_moves_one_that_trembles() -> None:

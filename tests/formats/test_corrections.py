@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hrlm.errors import FormatError
 from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.corrections import CorrectedFace, Correction, from_data
-from hrlm.results import ModelInfo, PhotoInfo
+from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
 
 INFO = PhotoInfo("sub/ä.jpg", 400, 300, 6)
 MODEL = ModelInfo("ibug68", "ibug68", "2")
@@ -102,3 +103,46 @@ def test_files_that_are_no_json_are_named(tmp_path: Path) -> None:
         corrections.read(path)
     with pytest.raises(FormatError, match="cannot be read"):
         corrections.read(tmp_path / "absent.corrected.json")
+
+
+@pytest.mark.parametrize(
+    ("stated", "size", "told"),
+    [
+        ("sub/ä.jpg", (400, 300), ""),
+        ("/photos/sub/ä.jpg", (400, 300), ""),
+        ("../sub/ä.jpg", (400, 300), ""),
+        ("ä.jpg", (400, 300), ""),
+        ("sub/ä.jpg", (300, 400), "400 x 300"),
+        ("other/ä.jpg", (400, 300), "other/ä.jpg"),
+        ("sub/ä.png", (400, 300), "ä.png"),
+    ],
+)
+def test_a_correction_of_another_photo_is_refused(
+    tmp_path: Path, stated: str, size: tuple[int, int], told: str
+) -> None:
+    result = tmp_path / "ä.json"
+    result_json.write(result, PhotoResult(PhotoInfo(stated, *size), MODEL, ()))
+    corrections.write(corrections.path_of(result), made())
+    if not told:
+        assert len(corrections.current(result)[1].faces) == 1
+        return
+    with pytest.raises(FormatError, match=told) as error:
+        corrections.current(result)
+    assert str(corrections.path_of(result)) in str(error.value)
+    assert "move the correction away" in str(error.value)
+
+
+def test_a_newer_result_of_another_file_of_the_same_name_and_size_is_noticed(tmp_path: Path) -> None:
+    for card, content in (("one", b"1"), ("two", b"2"), ("copy", b"1")):
+        (tmp_path / card).mkdir()
+        (tmp_path / card / "a.jpg").write_bytes(content)
+    result = tmp_path / "a.json"
+    result.touch()
+    path = corrections.path_of(result)
+    saved = replace(made(), file="one/a.jpg", saved="2026-01-02T03:04:05Z")
+    for card in ("one", "copy", "gone"):
+        corrections.check_file(path, saved, result, tmp_path / card / "a.jpg")
+    with pytest.raises(FormatError, match="move the correction away"):
+        corrections.check_file(path, saved, result, tmp_path / "two" / "a.jpg")
+    # corrected after the result was made: of it, wherever the photo is now
+    corrections.check_file(path, replace(saved, saved="2999-01-01T00:00:00Z"), result, tmp_path / "two" / "a.jpg")

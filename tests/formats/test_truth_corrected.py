@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hrlm.errors import DataError
 from hrlm.formats import corrections, pts
@@ -102,3 +103,42 @@ def test_a_correction_of_another_scheme_is_passed_over(tmp_path: Path) -> None:
     faces, problems = read_truth(entry, load_scheme("portrait"))
     assert faces == []
     assert "has 68 points where portrait has" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "orientation", "taken"),
+    [
+        ("a.jpg", (120, 80), 1, True),
+        ("a.jpg", (80, 120), 6, True),
+        ("a.jpg", (80, 120), 1, False),
+        ("a.jpg", (60, 40), 1, False),
+        ("a.png", (80, 120), 6, True),
+        ("a.png", (60, 40), 1, False),
+    ],
+)
+def test_a_photo_of_another_size_has_no_truth(
+    tmp_path: Path, name: str, size: tuple[int, int], orientation: int, taken: bool
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", size).save(tmp_path / name, exif=exif)
+    made = Correction(PhotoInfo(name, 120, 80), name, MODEL, 1, "", True, (CorrectedFace(POINTS, 0),))
+    file = tmp_path / "a.corrected.json"
+    corrections.write(file, made)
+    if taken:
+        assert [e.files for e in find_truth([tmp_path]).annotated] == [(file,)]
+    else:
+        correct(tmp_path / "other.jpg", "other.jpg", tmp_path)
+        found = find_truth([tmp_path])
+        assert [e.photo.name for e in found.annotated] == ["other.jpg"]
+        assert len(found.problems) == 1
+        assert str(file) in found.problems[0]
+
+
+def test_a_correction_of_another_photo_than_its_result_is_no_truth(tmp_path: Path) -> None:
+    path = correct(tmp_path / "p" / "a.jpg", "a.jpg", tmp_path / "r")
+    correct(tmp_path / "p" / "b.jpg", "b.jpg", tmp_path / "r")
+    result_json.write(tmp_path / "r" / "a.json", PhotoResult(PhotoInfo("a.jpg", 90, 100), MODEL, ()))
+    found = find_truth([tmp_path / "r"])
+    assert [e.photo.name for e in found.annotated] == ["b.jpg"]
+    assert [str(path) in p for p in found.problems] == [True]

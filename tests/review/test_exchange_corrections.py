@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from hrlm.commands import annotate
-from hrlm.formats import corrections
+from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.catalogue import FORMATS, read_any, write_photo, write_run
 from hrlm.formats.truth import find_truth
@@ -150,3 +150,92 @@ def test_wrong_usage_is_told(results: Path, tmp_path: Path) -> None:
     assert "--out" in run(results, "--export", "csv").stderr
     assert run(results, "--serve", "--export", "csv", "--out", tmp_path / "x").exit_code == 2
     assert "--out" in run(results).stderr
+
+
+def test_two_results_that_state_one_path_are_not_mixed_up(results: Path, tmp_path: Path) -> None:
+    for run_name in ("one", "two"):
+        target = results / run_name / "x.json"
+        result_json.write(target, PhotoResult(PhotoInfo("x.jpg", 500, 240), ModelInfo("m", "ibug68", "0"), (face(50),)))
+    own = replace(result_json.read(results / "a.json"), faces=(face(40),))
+    twice = replace(own, photo=PhotoInfo("x.jpg", 500, 240), faces=(face(60),))
+    write_run(FORMATS["coco"], tmp_path / "coco.json", [twice, own], SCHEME)
+    problems: list[str] = []
+    done = import_corrections(
+        find_results([str(results)]), FORMATS["coco"], tmp_path / "coco.json", results, None, SCHEME, problems
+    )
+    assert done.corrected == 1
+    assert [c.name for c in results.rglob("*.corrected.json")] == ["a.corrected.json"]
+    assert len(problems) == 1
+    assert all(str(results / name / "x.json") in problems[0] for name in ("one", "two"))
+
+
+def test_a_face_that_cannot_be_read_is_not_taken_for_deleted(results: Path, tmp_path: Path) -> None:
+    files, out = find_results([str(results)]), tmp_path / "out"
+    export_results(files, FORMATS["cvat"], out, None, SCHEME, [])
+    corrected_elsewhere("cvat", out, np.array([3.0, 0.0]))
+    text = (out / "cvat.xml").read_text()
+    # somebody deletes a landmark of the second face, and moves one of the photo that follows
+    begin = text.index("<points", text.index("<skeleton", text.index("</skeleton>")))
+    end = text.index("</points>", begin) + len("</points>")
+    (out / "cvat.xml").write_text(text[:begin] + text[end:])
+    problems: list[str] = []
+    done = import_corrections(files, FORMATS["cvat"], out, results, None, SCHEME, problems)
+    assert (done.corrected, done.unchanged) == (0, 2)
+    assert not list(results.rglob("*.corrected.json"))
+    assert len(problems) == 2
+    assert "a.jpg is left out" in problems[1]
+
+
+def test_a_result_of_another_scheme_is_named_and_the_rest_is_taken(results: Path, tmp_path: Path) -> None:
+    other = Face(face(20).landmarks[:5], np.ones(5), (20.0, 30.0, 150.0, 150.0), 0.9)
+    path = results / "sub" / "b.json"
+    result_json.write(path, replace(result_json.read(path), faces=(other,)))
+    b = replace(result_json.read(path), faces=(face(60),))
+    own = replace(result_json.read(results / "a.json"), faces=(face(40),))
+    write_run(FORMATS["coco"], tmp_path / "coco.json", [b, own], SCHEME)
+    problems: list[str] = []
+    files = find_results([str(results)])
+    done = import_corrections(files, FORMATS["coco"], tmp_path / "coco.json", results, None, SCHEME, problems)
+    assert done.corrected == 1
+    assert len(problems) == 1
+    assert f"{path}: is of another scheme" in problems[0]
+
+
+def test_a_correction_of_another_photo_is_neither_exported_nor_built_upon(results: Path, tmp_path: Path) -> None:
+    old = PhotoInfo("a.jpg", 240, 500)
+    made = corrections.Correction(old, "../in/a.jpg", ModelInfo("m", "ibug68", "0"), 1, "", True, ())
+    Store(results).save(results / "a.json", made, 0)
+    files, problems = find_results([str(results)]), list[str]()
+    assert export_results(files, FORMATS["coco"], tmp_path / "out", None, SCHEME, problems) == 2
+    assert "240 x 500" in problems.pop()
+    own = replace(result_json.read(results / "a.json"), faces=(face(40),))
+    write_run(FORMATS["coco"], tmp_path / "coco.json", [own], SCHEME)
+    done = import_corrections(files, FORMATS["coco"], tmp_path / "coco.json", results, None, SCHEME, problems)
+    assert (done.corrected, len(problems)) == (0, 1)
+    assert corrections.read(results / "a.corrected.json").revision == 1
+
+
+def test_exported_points_of_further_faces_do_not_take_another_photos_name(results: Path, tmp_path: Path) -> None:
+    second = replace(result_json.read(results / "sub" / "b.json"), photo=PhotoInfo("A_2.jpg", 500, 240))
+    result_json.write(results / "A_2.json", second)
+    files, problems = find_results([str(results)]), list[str]()
+    export_results(files, FORMATS["pts"], tmp_path / "out", None, SCHEME, problems)
+    assert {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.pts")} == {
+        "a.pts",
+        "a.jpg_2.pts",
+        "A_2.pts",
+        "sub/b.pts",
+    }
+    np.testing.assert_allclose(pts.read(tmp_path / "out" / "A_2.pts"), second.faces[0].landmarks, atol=1e-3)
+    # a file of one face cannot say what became of the other
+    done = import_corrections(files, FORMATS["pts"], tmp_path / "out", results, None, SCHEME, problems)
+    assert done.corrected == 0
+    assert any("a.json: has 2 faces" in p for p in problems)
+
+
+def test_two_folders_with_results_of_one_name_do_not_overwrite_each_other(results: Path, tmp_path: Path) -> None:
+    result_json.write(tmp_path / "more" / "a.json", result_json.read(results / "a.json"))
+    done = run(results, tmp_path / "more", "--export", "labelme", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("a.labelme.json")}
+    assert written == {"results/a.labelme.json", "more/a.labelme.json"}

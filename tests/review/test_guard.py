@@ -41,6 +41,16 @@ def test_the_token_opens_the_page_alone_and_becomes_a_cookie(stranger: TestClien
     assert stranger.get("/api/photos").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "others", ['prefs={"a":"b"}; ', "novalue; ", 'a="; ', "b=é@,[]; =; ", "hrlm-review-4321=old; "]
+)
+def test_odd_cookies_of_other_programs_do_no_harm(stranger: TestClient, others: str) -> None:
+    cookie = f"{others}hrlm-review-4321={TOKEN}; last"
+    assert stranger.get("/api/photos", headers={"cookie": cookie.encode("latin-1")}).status_code == 200
+    cookie = f"{others}x-hrlm-review-4321={TOKEN}"
+    assert stranger.get("/api/photos", headers={"cookie": cookie.encode("latin-1")}).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:4321", "127.0.0.1", "127.0.0.1:1", "localhost:4321"])
 def test_a_name_that_was_made_to_point_here_is_refused(client: TestClient, host: str) -> None:
     for path in ("/", "/api/photos", "/static/style.css"):

@@ -220,3 +220,26 @@ def test_every_save_is_in_the_journal(client: TestClient, run: Run) -> None:
     assert [c["revision"] for c in kept] == [1, 2, 3]
     assert [c["faces"][0]["landmarks"][0][0] for c in kept] == [0, 1, 2]
     assert entries[-1] == {"file": "sub/b.corrected.json", "revision": 3, "written": True}
+
+
+def test_a_correction_of_another_photo_is_neither_shown_nor_overwritten(client: TestClient, run: Run) -> None:
+    document = opened(client, "a.jpg")
+    assert saved(client, document, checked=True).status_code == 200
+    path = run.results / "a.corrected.json"
+    before = path.read_bytes()
+    # another folder's photo of the same name was detected into the same results
+    cv2.imwrite(str(run.photos / "a.jpg"), np.zeros((300, 200, 3), np.uint8))
+    write_result(run.results, "a.jpg", (200, 300), [np.full((68, 2), 50.0) + np.arange(68)[:, None]])
+    answer = client.get(f"/api/photos/{document['id']}")
+    assert answer.status_code >= 400
+    assert "move the correction away" in answer.text
+    again = {"revision": 1, "checked": True, "faces": []}
+    assert client.put(f"/api/photos/{document['id']}/correction", json=again).status_code >= 400
+    assert path.read_bytes() == before
+    # nor is it listed as done
+    app = make_app(run.results, run.photos, None, TOKEN, {HOST}, models=False)
+    fresh = TestClient(app, base_url=f"http://{HOST}")
+    fresh.get("/", params={"token": TOKEN})
+    assert not any(p["checked"] or p["corrected"] for p in listed(fresh))
+    path.unlink()
+    assert len(opened(client, "a.jpg")["faces"]) == 1

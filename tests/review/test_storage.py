@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,47 @@ def test_a_save_cut_off_before_its_files_is_completed(tmp_path: Path, monkeypatc
     assert again.save(result, correction(6), 2).revision == 3
     lines = (tmp_path / JOURNAL).read_bytes().splitlines()
     assert sum(line == b'{"file": "a.corr' for line in lines) == 1
+
+
+@pytest.mark.parametrize("left", [b"", b"\0\0\0", None])
+def test_a_damaged_file_and_stale_points_are_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bytes | None
+) -> None:
+    store, result = Store(tmp_path), tmp_path / "a.json"
+    store.save(result, correction(), 0)
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pts, "write", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            store.save(result, correction(5), 1)
+    path = tmp_path / "a.corrected.json"
+    # the file itself was written, unless what was left of it is this
+    assert corrections.read(path).revision == 2
+    if left is not None:
+        path.write_bytes(left)
+    assert Store(tmp_path).recover() == path.name
+    assert corrections.read(path).faces[0].landmarks == pytest.approx(POINTS + 5)
+    assert pts.read(tmp_path / "a.corrected.pts") == pytest.approx(POINTS + 5)
+    assert Store(tmp_path).recover() is None
+
+
+def test_a_save_is_on_the_disk_before_the_journal_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def noted(file: int) -> None:
+        synced.append((tmp_path / JOURNAL).read_bytes().splitlines()[-1].decode())
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    Store(tmp_path).save(tmp_path / "a.json", correction(), 0)
+    before = [line for line in synced if '"written"' not in line]
+    # the journal's first line, the correction and its points: each at least once
+    assert len(before) >= 3
+    assert '"written"' in synced[-1]
 
 
 def test_a_journal_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:

@@ -121,11 +121,31 @@ def test_what_is_held_is_bounded_by_the_memory(photos: int, slow: str) -> None:
     assert camera.most <= 20
 
 
-def test_a_small_memory_divides_batches_and_holds_few() -> None:
+@pytest.mark.parametrize(("limit", "most"), [(1, 2), (SIZE, 2), (3 * SIZE, 4), (10 * SIZE, 11)])
+@pytest.mark.parametrize("wait", [0, 0.005])
+def test_no_more_than_one_picture_too_many(limit: int, most: int, wait: float) -> None:
+    gc.collect()
+
+    def write(source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
+        time.sleep(wait)
+        return Written(0)
+
     camera, detector = Camera(), Watched()
-    list(process(items(*(f"+{k}" for k in range(12))), detector, camera, nothing, Choice(memory=SIZE), threads=1))
-    assert all(len(batch) == 1 for batch in detector.batches)
-    assert camera.most <= 5
+    todo = items(*(f"+{k}" for k in range(30)))
+    # the first ones too, whose size nobody knows
+    outcomes = list(process(todo, detector, camera, write, Choice(batch=8, memory=limit), threads=8))
+    assert [o.status for o in outcomes] == ["no-face"] * 30
+    assert camera.most <= most
+    if limit <= SIZE:
+        assert all(len(batch) == 1 for batch in detector.batches)
+
+
+def test_pictures_that_cannot_be_opened_take_nothing() -> None:
+    camera = Camera()
+    todo = items(*(f"+bad{k}" if k % 3 else f"+{k}" for k in range(30)))
+    outcomes = list(process(todo, Watched(), camera, nothing, Choice(batch=4, memory=SIZE), threads=4))
+    assert sum(o.status == "error" for o in outcomes) == 20
+    assert camera.most <= 2
 
 
 def test_a_stop_finishes_whole_groups() -> None:

@@ -12,6 +12,13 @@ from hrlm.results import Face
 from hrlm.schemes import load_scheme, parse_scheme
 
 HEADS = sorted((Path(__file__).parents[1] / "examples" / "heads").glob("*.dense.json"))
+# the portraits that tests take by number, whichever others there are
+FIRST = [h for h in HEADS if h.name[10:14] in ("0000", "0007", "0013", "0022", "0029", "0031")]
+# bent forward, turned and tilted at once: the roll comes out 4.9 degrees off
+POSED = [
+    pytest.param(h, marks=pytest.mark.xfail(strict=True, reason="roll is 4.9 degrees off")) if "0014" in h.name else h
+    for h in HEADS
+]
 SCHEME = load_scheme("ibug68")
 
 
@@ -23,8 +30,12 @@ def values(points: np.ndarray) -> dict[str, float]:
     return {name: measure.value for name, measure in measure_face(as_face(points), SCHEME).items()}
 
 
+def landmarks(dense: Path) -> np.ndarray:
+    return pts.read(dense.with_name(dense.name.replace(".dense.json", ".pts")))
+
+
 def head(number: int) -> np.ndarray:
-    return pts.read(HEADS[number].with_name(HEADS[number].name.replace(".dense.json", ".pts")))
+    return landmarks(FIRST[number])
 
 
 def plain_face() -> np.ndarray:
@@ -125,16 +136,16 @@ def test_deviations_are_those_of_a_simulation(correlated: bool) -> None:
     noise = np.einsum("nij,cnj->cni", roots, random.normal(size=(count, 68, 2)))
     spread = _values(points + noise, SCHEME).std(0)
     for (name, measure), simulated in zip(stated.items(), spread, strict=True):
-        assert measure.deviation == pytest.approx(simulated, rel=0.12), name
+        assert measure.deviation == pytest.approx(simulated, rel=0.08), name
 
 
-@pytest.mark.parametrize("path", HEADS, ids=lambda p: p.name[:14])
+@pytest.mark.parametrize("path", POSED, ids=lambda p: p.name[:14])
 def test_pose_of_rendered_heads(path: Path) -> None:
     truth = json.loads(path.read_text())
-    sparse = values(head(HEADS.index(path)))
+    sparse = values(landmarks(path))
     dense = np.array(truth["dense"]["landmarks"])
     fine = measure_face(as_face(dense), load_scheme("portrait"))
-    bounds = {"yaw": 8, "pitch": 9, "roll": 6}
+    bounds = {"yaw": 8, "pitch": 9, "roll": 3}
     for name, bound in bounds.items():
         assert sparse[f"{name}_degrees"] == pytest.approx(truth["pose"][name], abs=bound), name
         assert fine[f"{name}_degrees"].value == pytest.approx(truth["pose"][name], abs=bound), name

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from hrlm.errors import DependencyError
 from hrlm.synthetic.head import load_head
+from hrlm.synthetic.views import WHOLE
 
 # Blender keeps a little of every scene
 PORTRAITS_A_PROCESS = 20
@@ -31,6 +32,7 @@ class Job:
         samples: a pixel.
         most_yaw: degrees.
         maps: also write depth, normals and regions.
+        views: of the portrait; see `views.NAMES`.
     """
 
     head_model: Path
@@ -40,15 +42,25 @@ class Job:
     samples: int
     most_yaw: float
     maps: bool = False
+    views: tuple[str, ...] = (WHOLE,)
+
+    def path_of(self, view: str) -> Path:
+        """Where a view's picture is."""
+        return self.path if view == WHOLE else self.path.with_name(f"{self.path.stem}-{view}{self.path.suffix}")
 
 
 def is_done(job: Job) -> bool:
-    """Whether the portrait is there, whole, at the job's size."""
+    """Whether all the portrait's views are there, whole, at the job's size."""
+    return all(_is_whole(job.path_of(view), job) for view in job.views)
+
+
+def _is_whole(path: Path, job: Job) -> bool:
     try:
-        data = json.loads(job.path.with_name(job.path.stem + ".dense.json").read_bytes())
-        same = max(data["photo"]["width"], data["photo"]["height"]) == job.size
+        data = json.loads(path.with_name(path.stem + ".dense.json").read_bytes())
+        photo = data["photo"]
+        same = max(data.get("camera", {}).get("frame", [photo["width"], photo["height"]])) == job.size
         parts = [".jpg", ".pts"] + [f".{n}.png" for n in ("depth", "normal", "region") if job.maps]
-        return same and all(job.path.with_name(job.path.stem + part).exists() for part in parts)
+        return same and all(path.with_name(path.stem + part).exists() for part in parts)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -124,7 +136,9 @@ def render_one(job: Job, threads: int) -> None:
 
         head = load_head(job.head_model)
         look = draw_look(job.key, len(head.identity), job.most_yaw)
-        save(take(head, look, job.size, job.samples, threads, job.maps), look, job.path)
+        taken = take(head, look, job.size, job.samples, threads, job.maps, job.views)
+        for view, portrait in zip(job.views, taken, strict=True):
+            save(portrait, look, job.path_of(view))
 
 
 class _Quiet:

@@ -25,19 +25,27 @@ def render(
     seed: Annotated[int, typer.Option(min=0, help="The same seed and number give the same portrait.")] = 0,
     samples: Annotated[int, typer.Option(min=1, help="Samples a pixel: more is cleaner and slower.")] = 48,
     most_yaw: Annotated[float, typer.Option(min=0, max=60, help="Largest turn of the head in degrees.")] = 60,
+    view: Annotated[
+        list[str] | None,
+        typer.Option(metavar="portrait|face|eyes|mouth", help="What to render of the portrait of --size; repeatable."),
+    ] = None,
     maps: Annotated[bool, typer.Option("--maps", help="Also NAME.depth.png, .normal.png and .region.png.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="Portraits rendered at once.")] = 1,
 ) -> None:
     """Render portraits NAME.jpg with NAME.pts and NAME.dense.json. Run it again to go on where it stopped."""
     from hrlm.errors import HrlmError
     from hrlm.synthetic.batch import Job, run
+    from hrlm.synthetic.views import NAMES, WHOLE
 
+    views = tuple(dict.fromkeys(view or [WHOLE]))
+    if unknown := [v for v in views if v not in NAMES]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(NAMES)}", param_hint="--view")
     try:
         chosen = [int(n) for n in numbers.split(",")] if numbers else range(first, first + count)
     except ValueError:
         raise typer.BadParameter(f"{numbers!r} is no list of whole numbers", param_hint="--numbers") from None
     jobs = [
-        Job(head_model, out / f"head-{seed}-{number:04d}.jpg", (seed, number), size, samples, most_yaw, maps)
+        Job(head_model, out / f"head-{seed}-{number:04d}.jpg", (seed, number), size, samples, most_yaw, maps, views)
         for number in chosen
     ]
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from hrlm.synthetic.maps import save_maps, take_maps
 from hrlm.synthetic.skin import paint_skin
 from hrlm.synthetic.studio_scene import add_studio
 from hrlm.synthetic.surfaces import head_materials
+from hrlm.synthetic.views import WHOLE, Window, window
 from hrlm.synthetic.worn_materials import add_worn
 
 FORMAT = "hrlm.synthetic/1"
@@ -50,7 +52,8 @@ class Portrait:
         points: `(68, 2)` photo pixels.
         hidden: what hides each of the 68 from the camera: `""` nothing, `self`, `worn` or `hair`.
         dense: polylines and single points `(K, 2)` in photo pixels by name, in the dense scheme's order.
-        camera: what took it.
+        camera: what took it, or the whole that it is a window of.
+        window: which part of the camera's picture this is; `points` and `dense` count from its corner.
         maps: depth, normals and regions where they were asked for; see `maps.take_maps`.
     """
 
@@ -59,18 +62,26 @@ class Portrait:
     hidden: tuple[str, ...]
     dense: dict[str, np.ndarray]
     camera: Camera
+    window: Window
     maps: dict[str, np.ndarray] | None = None
 
 
 def take(
-    head: HeadModel, look: HeadLook, size: int, samples: int, threads: int = 0, with_maps: bool = False
-) -> Portrait:
-    """Render one portrait.
+    head: HeadModel,
+    look: HeadLook,
+    size: int,
+    samples: int,
+    threads: int = 0,
+    with_maps: bool = False,
+    views: Sequence[str] = (WHOLE,),
+) -> list[Portrait]:
+    """Render one portrait, or views of it.
 
     Args:
-        size: long side of the picture in pixels.
+        size: long side of the whole picture in pixels.
         samples: Cycles' samples a pixel.
         threads: 0 for all cores.
+        views: of `views.NAMES`; one result each.
     """
     camera = look.camera(size)
     with tempfile.TemporaryDirectory(prefix="hrlm-") as name:
@@ -82,15 +93,23 @@ def take(
         scene.add_camera(camera, look.shot.aperture, nearest)
         away = float(camera.depth(np.zeros(3)))
         add_studio(look.studio, camera.rotation[2], camera.rotation[1], away, camera.focal, folder)
-        pixels = _shoot(folder / "picture.png", samples)
         points, points_3d = truth.landmarks(head, posed.surface, camera)
         hidden = scene.hidden_by(points_3d, camera, posed)
         dense = dense_lines(head, posed.surface, vertices, look.eyes, camera)
-        maps = take_maps(camera, dense, folder) if with_maps else None
+        taken = [_shoot(window(v, points, camera), camera, dense, samples, with_maps, folder) for v in views]
     loose = [s for s in strands if s.kind == "scalp"]
     covered = truth.covered_by_strands(points_3d, [s.points for s in loose], [s.radius for s in loose], camera)
     hidden = [h or ("hair" if c > COVERED else "") for h, c in zip(hidden, covered, strict=True)]
-    return Portrait(_finish(pixels, look), points, tuple(hidden), dense, camera, maps)
+    return [
+        Portrait(
+            _finish(pixels, look, size), points - part.corner, tuple(hidden), _moved(dense, part), camera, part, maps
+        )
+        for part, pixels, maps in taken
+    ]
+
+
+def _moved(dense: dict[str, np.ndarray], part: Window) -> dict[str, np.ndarray]:
+    return {name: line - part.corner for name, line in dense.items()}
 
 
 def _build(head: HeadModel, look: HeadLook, folder: Path, texels: int) -> tuple[scene.PosedHead, np.ndarray, list[Any]]:
@@ -127,14 +146,18 @@ def strand_colour(look: HairLook) -> tuple[float, float, float]:
     return float(r), float(g), float(b)
 
 
-def _shoot(path: Path, samples: int) -> np.ndarray:
-    scene.render(path, samples)
-    return np.asarray(Image.open(path).convert("RGB"))
+def _shoot(
+    part: Window, camera: Camera, dense: dict[str, np.ndarray], samples: int, with_maps: bool, folder: Path
+) -> tuple[Window, np.ndarray, dict[str, np.ndarray] | None]:
+    scene.show(part)
+    scene.render(folder / "picture.png", samples)
+    pixels = np.asarray(Image.open(folder / "picture.png").convert("RGB"))
+    return part, pixels, take_maps(camera, _moved(dense, part), folder) if with_maps else None
 
 
-def _finish(pixels: np.ndarray, look: HeadLook) -> np.ndarray:
+def _finish(pixels: np.ndarray, look: HeadLook, size: int) -> np.ndarray:
     shot = look.shot
-    length = shot.motion[0] * max(pixels.shape)
+    length = shot.motion[0] * size
     if length > 1:
         pixels = effects.motion_blur(pixels, length, shot.motion[1])
     return effects.sensor_noise(pixels, shot.noise, np.random.default_rng([*look.key, 100]))
@@ -151,7 +174,7 @@ def save(portrait: Portrait, look: HeadLook, path: Path) -> None:
     if portrait.maps is not None:
         save_maps(portrait.maps, path)
     height, width = portrait.pixels.shape[:2]
-    camera = portrait.camera
+    camera, part = portrait.camera, portrait.window
     data = {
         "schema": FORMAT,
         "photo": {"path": path.name, "width": width, "height": height},
@@ -160,6 +183,8 @@ def save(portrait: Portrait, look: HeadLook, path: Path) -> None:
             "position": camera.position.round(5).tolist(),
             "rotation": camera.rotation.round(8).tolist(),
             "focal": camera.focal,
+            "frame": [camera.width, camera.height],
+            "window": [part.left, part.top],
         },
         "pose": {k: round(float(np.degrees(getattr(look.shot, k))), 3) for k in ("yaw", "pitch", "roll")},
         "landmarks": portrait.points.round(3).tolist(),

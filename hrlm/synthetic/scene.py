@@ -15,6 +15,7 @@ from hrlm.synthetic.camera import SENSOR, Camera
 from hrlm.synthetic.hair import Strands
 from hrlm.synthetic.head import HeadModel
 from hrlm.synthetic.truth import Surface, front_of_face, front_segments
+from hrlm.synthetic.views import Window
 
 SUBDIVISIONS = 2
 # cards and shells that strands replace
@@ -174,8 +175,19 @@ def hidden_by(points: np.ndarray, camera: Camera, head: PosedHead) -> list[str]:
     return found
 
 
+def show(window: Window) -> None:
+    """Render just this part of the picture from now on."""
+    render = bpy.context.scene.render
+    width, height = render.resolution_x, render.resolution_y
+    render.use_border = render.use_crop_to_border = (window.width, window.height) != (width, height)
+    # a little inside the pixels' edges: Blender cuts fractions off. Its rows count from below
+    render.border_min_x, render.border_max_x = (window.left + 0.1) / width, (window.left + window.width + 0.1) / width
+    bottom = height - window.top - window.height
+    render.border_min_y, render.border_max_y = (bottom + 0.1) / height, (bottom + window.height + 0.1) / height
+
+
 def render(path: Path, samples: int) -> None:
-    """Render the scene as a PNG of 8 bits.
+    """Render what is shown of the scene as a PNG of 8 bits.
 
     Raises:
         RuntimeError: Blender could not.

@@ -157,3 +157,22 @@ def test_maps_agree_with_the_truth(head: HeadModel, head_file: Path, tmp_path: P
     assert depth[0, 0] == 0
     shown = {REGIONS[i] for i in np.unique(region)}
     assert {"skin", "lips", "iris", "sclera", "brow", "clothes and worn"} <= shown
+
+
+def test_a_view_is_cut_from_the_whole_picture(portraits: Path, head_file: Path, tmp_path: Path) -> None:
+    """Truth and pixels of a window against those of the portrait, to parts of a pixel."""
+    job = Job(head_file, tmp_path / "a.jpg", SQUARE, 512, 8, 20, views=("eyes", "mouth"))
+    assert run([job], 1) == []
+    assert is_done(job)
+    assert not (tmp_path / "a.jpg").exists()
+    whole = np.asarray(Image.open(portraits / "large.jpg").convert("L")).astype(np.float32)
+    points = pts.read(portraits / "large.pts")
+    for view in ("eyes", "mouth"):
+        seen = np.asarray(Image.open(job.path_of(view)).convert("L")).astype(np.float32)
+        (x, y), *others = np.unique((points - pts.read(tmp_path / f"a-{view}.pts")).round(2), axis=0)
+        assert not others
+        height, width = seen.shape
+        same = whole[round(y) : round(y) + height, round(x) : round(x) + width]
+        shift, _ = cv2.phaseCorrelate(seen, np.ascontiguousarray(same))
+        assert np.abs(shift).max() < 0.1
+        assert np.abs(seen - same).mean() < 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ class Face:
         score: the face finder's certainty, 0 … 1.
         flags: what deserves a person's look, such as `cut` or `small`.
         covariance: `(N, 2, 2)` in photo pixels², where known; result files carry only the deviation.
+        visibility: whether a landmark can be seen, by its number, where a person has said so; predictions say nothing.
     """
 
     landmarks: np.ndarray
@@ -28,6 +30,7 @@ class Face:
     score: float
     flags: tuple[str, ...] = ()
     covariance: np.ndarray | None = field(default=None, repr=False)
+    visibility: Mapping[int, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.landmarks)
@@ -37,6 +40,8 @@ class Face:
             raise ValueError(f"deviation must be ({n},), not {self.deviation.shape}")
         if self.covariance is not None and self.covariance.shape != (n, 2, 2):
             raise ValueError(f"covariance must be ({n}, 2, 2), not {self.covariance.shape}")
+        if not all(0 <= i < n for i in self.visibility):
+            raise ValueError(f"visibility must be of landmarks, 0 to {n - 1}")
         if len(self.box) != 4:
             raise ValueError("box must be x, y, width, height")
         if not (np.isfinite(self.landmarks).all() and np.isfinite(self.box).all()):

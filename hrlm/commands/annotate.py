@@ -95,7 +95,8 @@ def command(
     png: Annotated[bool, typer.Option("--png", help="Write PNG instead of JPEG.")] = False,
     quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 92,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make again what is already there and newer than its result.")
+        bool,
+        typer.Option("--overwrite", help="Make again what is already there, exported files that were changed too."),
     ] = False,
     scheme: Annotated[
         str | None, typer.Option(metavar="NAME_OR_FILE", help="The results' scheme, where hrlm does not carry it.")
@@ -121,7 +122,7 @@ def command(
     if out is None:
         refuse("give a folder for what is made with --out")
     if export:
-        _export(given, export, out, photos, scheme)
+        _export(given, export, out, photos, scheme, overwrite)
     styles = _styles(style)
     if compare is not None and not compare.is_dir():
         refuse(f"--compare {compare}: is no folder: give one with results or .pts files")
@@ -174,7 +175,9 @@ def _serve(given: list[str], photos: Path | None, scheme: str | None, port: int)
     raise typer.Exit(0)
 
 
-def _export(given: list[str], name: str, out: Path, photos: Path | None, scheme: str | None) -> NoReturn:
+def _export(
+    given: list[str], name: str, out: Path, photos: Path | None, scheme: str | None, overwrite: bool
+) -> NoReturn:
     from hrlm.errors import HrlmError
     from hrlm.review.exchange import export_results, scheme_of
     from hrlm.runs.annotate_run import find_results
@@ -188,7 +191,8 @@ def _export(given: list[str], name: str, out: Path, photos: Path | None, scheme:
         if not results:
             refuse(f"nothing to do: no results in {', '.join(given)}: give the folder that hrlm detect wrote")
         prepare_folder(out)
-        count = export_results(results, FORMATS[name], out, photos, scheme_of(results, scheme), problems)
+        own = scheme_of(results, scheme)
+        count = export_results(results, FORMATS[name], out, photos, own, problems, overwrite)
     except HrlmError as e:
         refuse(str(e))
     _told(f"{counted(count, 'photo')} written to {out}", problems)

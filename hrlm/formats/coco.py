@@ -1,8 +1,9 @@
 """COCO keypoints: one JSON file for a run, with the scheme as the category's keypoints and its contours as skeleton.
 
 COCO counts keypoints in pixel indices, centres at integers as hrlm does, and boxes from the image's outer corner.
-Visibility is 2, or 1 for a landmark outside of the frame; 0 is a landmark that is not set. Sizes are of the photo as a
-person sees it (EXIF orientation applied). Beyond COCO's own keys an image carries `orientation` and an annotation
+Visibility is 2, or 1 for a landmark that is invisible or outside of the frame; 0 is a landmark that is not set. So 1
+outside of the frame does not tell whether a person marked the landmark: nothing is read from it. Sizes are of the photo
+as a person sees it (EXIF orientation applied). Beyond COCO's own keys an image carries `orientation` and an annotation
 `score`, `deviation` (null where not known) and `flags`.
 """
 
@@ -12,7 +13,8 @@ import json
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +100,7 @@ def read_results(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoResult
     for number, info in images:
         faces = faces_of(
             entries[number],
-            lambda annotation: _face(annotation, names[annotation["category_id"]], scheme),
+            partial(_face, info=info, names=names, scheme=scheme),
             f"{path}: {info.path}",
             told,
         )
@@ -120,13 +122,14 @@ def _image(number: int, info: PhotoInfo) -> dict[str, Any]:
 
 
 def _annotation(number: int, image: int, info: PhotoInfo, face: Face) -> dict[str, Any]:
-    inside = ((face.landmarks >= -0.5) & (face.landmarks <= np.array([info.width, info.height]) - 0.5)).all(1)
-    points = rounded(np.column_stack([face.landmarks, np.where(inside, 2, 1)]))
+    points = rounded(face.landmarks)
+    # of what is written, so that a reader comes to the same
+    visible = [2 if ok and face.visibility.get(i, True) else 1 for i, ok in enumerate(_inside(points, info))]
     return {
         "id": number,
         "image_id": image,
         "category_id": CATEGORY,
-        "keypoints": [v for x, y, visible in points for v in (x, y, int(visible))],
+        "keypoints": [v for (x, y), seen in zip(points, visible, strict=True) for v in (x, y, seen)],
         "num_keypoints": len(points),
         "bbox": rounded(edge_box(face.box)),
         "area": rounded(face.area),
@@ -137,16 +140,26 @@ def _annotation(number: int, image: int, info: PhotoInfo, face: Face) -> dict[st
     }
 
 
-def _face(annotation: dict[str, Any], names: list[str], scheme: Scheme) -> Face:
+def _inside(points: Any, info: PhotoInfo) -> np.ndarray:
+    """`(N,)` bool: whether each point is in the frame, as far as that is known."""
+    places, size = np.asarray(points), np.array([info.width or np.inf, info.height or np.inf])
+    return np.all((places >= -0.5) & (places <= size - 0.5), axis=1)
+
+
+def _face(annotation: dict[str, Any], info: PhotoInfo, names: Mapping[Any, list[str]], scheme: Scheme) -> Face:
+    own = names[annotation["category_id"]]
     values = np.array(annotation["keypoints"], dtype=np.float64).reshape(-1, 3)
-    if len(names) != len(values):
-        raise FormatError(f"has {len(values)} keypoints where its category names {len(names)}: mend or delete it")
-    set_points = {name: point[:2] for name, point in zip(names, values, strict=True) if point[2] > 0}
+    if len(own) != len(values):
+        raise FormatError(f"has {len(values)} keypoints where its category names {len(own)}: mend or delete it")
+    ordered = np.array(in_order({n: point for n, point in zip(own, values, strict=True) if point[2] > 0}, scheme))
+    landmarks, visible = ordered[:, :2], ordered[:, 2]
+    told = (visible == 2) | ((visible == 1) & _inside(landmarks, info))
     box = centre_box(annotation["bbox"]) if annotation.get("bbox") else None
     return face_of(
-        in_order(set_points, scheme),
+        landmarks,
         annotation.get("deviation"),
         box,
         annotation.get("score"),
         annotation.get("flags", ()),
+        {i: bool(visible[i] == 2) for i in np.flatnonzero(told).tolist()},
     )

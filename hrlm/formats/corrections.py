@@ -10,7 +10,7 @@ import filecmp
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -178,12 +178,13 @@ def changed_at(result: Path) -> int:
 
 def _as_face(face: CorrectedFace, predicted: tuple[Face, ...]) -> Face:
     own = predicted[face.predicted] if face.predicted is not None and face.predicted < len(predicted) else None
+    visibility = dict.fromkeys(face.invisible, False)
     if own is None or len(own.landmarks) != len(face.landmarks):
         low, high = face.landmarks.min(0), face.landmarks.max(0)
         box: Box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
-        return Face(face.landmarks, np.full(len(face.landmarks), np.nan), box, 1.0)
+        return Face(face.landmarks, np.full(len(face.landmarks), np.nan), box, 1.0, visibility=visibility)
     deviation = np.where((face.landmarks == own.landmarks).all(-1), own.deviation, np.nan)
-    return Face(face.landmarks, deviation, own.box, own.score, own.flags)
+    return Face(face.landmarks, deviation, own.box, own.score, own.flags, visibility=visibility)
 
 
 def relative_photo(correction: Path, photo: Path) -> str:
@@ -202,8 +203,7 @@ def write(path: Path, correction: Correction) -> None:
         WriteError: the folder or a file cannot be written.
         FormatError: the name is taken by the result of a photo that is itself called `NAME.corrected`.
     """
-    if result_json.looks_like_result(path):
-        raise FormatError(f"{path}: is the result of another photo: rename that photo and detect it again")
+    check_name(path)
     write_whole(path, dumps(correction).encode("ascii"), sync=True)
     stem = path.name.removesuffix(".json")
     names = [f"{stem}.pts", *(f"{stem}_{k}.pts" for k in range(2, len(correction.faces) + 1))][: len(correction.faces)]
@@ -217,27 +217,27 @@ def write(path: Path, correction: Correction) -> None:
         raise WriteError(path, e) from e
 
 
+def check_name(path: Path) -> None:
+    """See that a correction may be written as `path`.
+
+    Raises:
+        FormatError: the name is taken by the result of a photo that is itself called `NAME.corrected`.
+    """
+    if result_json.looks_like_result(path):
+        raise FormatError(f"{path}: is the result of another photo: rename that photo and detect it again")
+
+
 def dumps(correction: Correction) -> str:
     """The text of a correction's file: ASCII, a line per face."""
-    photo, model = correction.photo, correction.model
     head = {
         "schema": SCHEMA,
         "revision": correction.revision,
         "saved": correction.saved,
         "checked": correction.checked,
-        "photo": {
-            "path": photo.path,
-            "width": photo.width,
-            "height": photo.height,
-            "orientation": photo.orientation,
-            "file": correction.file,
-        },
-        "model": {"name": model.name, "scheme": model.scheme, "version": model.version},
+        "photo": {**asdict(correction.photo), "file": correction.file},
+        "model": asdict(correction.model),
     }
-    lines = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
-    faces = ",\n  ".join(json.dumps(face_data(face), allow_nan=False) for face in correction.faces)
-    lines.append(f'"faces": [\n  {faces}\n ]' if faces else '"faces": []')
-    return "{" + ",\n ".join(lines) + "}\n"
+    return result_json.layout(head, map(face_data, correction.faces))
 
 
 def face_data(face: CorrectedFace) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def read(path: Path) -> Correction:
         raise FormatError(f"{path}: is not valid JSON ({e}): take its last line from corrections.jsonl") from e
     try:
         return from_data(data)
-    except (ValueError, OverflowError) as e:
+    except (FormatError, ValueError, OverflowError) as e:
         raise FormatError(f"{path}: {e}") from e
 
 
@@ -291,24 +291,19 @@ def from_data(data: Any) -> Correction:
     """A correction from the file's parsed JSON.
 
     Raises:
-        ValueError: it is none.
+        FormatError, ValueError, OverflowError: it is none.
     """
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise ValueError(f"has the schema {schema!r}, corrections have {SCHEMA}")
     try:
-        photo, model = data["photo"], data["model"]
+        photo, model = result_json.origin(data)
         return Correction(
-            PhotoInfo(
-                _text(photo["path"]),
-                _whole(photo["width"]),
-                _whole(photo["height"]),
-                _whole(photo.get("orientation", 1)),
-            ),
-            _text(photo["file"]),
-            ModelInfo(_text(model["name"]), _text(model["scheme"]), _text(model["version"])),
+            photo,
+            result_json.entry(data["photo"], "file", str),
+            model,
             _whole(data["revision"]),
-            _text(data["saved"]),
+            result_json.entry(data, "saved", str),
             data["checked"] is True,
             tuple(face_from(f) for f in data["faces"]),
         )
@@ -325,10 +320,4 @@ def _number(value: Any) -> float:
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{value!r} must be a whole number")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} must be a text")
     return value

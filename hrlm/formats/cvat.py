@@ -3,9 +3,8 @@
 CVAT counts from the image's outer corner, in the photo as a person sees it. A face is a skeleton `face` whose points
 bear the scheme's landmark names, and a box `face_box`, both of one `group_id`. The skeleton's attributes `score` and
 `flags` and each point's `deviation` survive in CVAT where the task's labels have them; `label_definition` gives such
-labels. Points marked `outside` are not set. Plain `points` labelled `face` with a point per landmark
-are read as a face, too. CVAT
-itself rounds to 0.01 px.
+labels. A point's `occluded` is 1 where the landmark is invisible. Points marked `outside` are not set. Plain `points`
+labelled `face` with a point per landmark are read as a face, too. CVAT itself rounds to 0.01 px.
 """
 
 from __future__ import annotations
@@ -111,12 +110,12 @@ def _meta(xml: Markup, scheme: Scheme) -> None:
 def _write_face(xml: Markup, face: Face, scheme: Scheme, group: int) -> None:
     with xml.element("skeleton", label=FACE, source="auto", z_order=0, group_id=group):
         points = rounded(edge_based(face.landmarks))
-        for name, (x, y), deviation in zip(scheme.landmarks, points, rounded(face.deviation), strict=True):
-            with xml.element(
-                "points", label=writable(name), source="auto", outside=0, occluded=0, points=f"{x:.3f},{y:.3f}"
-            ):
-                if math.isfinite(deviation):
-                    xml.leaf("attribute", f"{deviation:.3f}", name="deviation")
+        deviations = rounded(face.deviation)
+        for number, (name, (x, y)) in enumerate(zip(scheme.landmarks, points, strict=True)):
+            state = {"outside": 0, "occluded": int(not face.visibility.get(number, True))}
+            with xml.element("points", label=writable(name), source="auto", **state, points=f"{x:.3f},{y:.3f}"):
+                if math.isfinite(deviations[number]):
+                    xml.leaf("attribute", f"{deviations[number]:.3f}", name="deviation")
         xml.leaf("attribute", f"{face.score:.4f}", name="score")
         xml.leaf("attribute", writable(" ".join(face.flags)), name="flags")
     x, y, width, height = rounded(edge_box(face.box))
@@ -147,7 +146,8 @@ def _face(shape: Element, box: Box | None, scheme: Scheme) -> Face:
     ordered = in_order(_named(shown, scheme), scheme)
     landmarks = np.concatenate([_points(e)[:1] for e in ordered])
     deviation = [_number(attributes_of(e).get("deviation")) for e in ordered]
-    return face_of(landmarks, deviation, box, score, flags)
+    visibility = {i: e.attrib["occluded"] != "1" for i, e in enumerate(ordered) if "occluded" in e.attrib}
+    return face_of(landmarks, deviation, box, score, flags, visibility)
 
 
 def _named(shown: Mapping[str, Element], scheme: Scheme) -> dict[str, Element]:

@@ -6,7 +6,8 @@ Coordinates and deviations are rounded to 0.001 px. A deviation that is not know
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +35,16 @@ def write(path: Path, result: PhotoResult) -> None:
 
 def dumps(result: PhotoResult) -> str:
     """The text of a result file: ASCII, a line per face."""
-    photo, model = result.photo, result.model
-    head = {
-        "schema": SCHEMA,
-        "photo": {
-            "path": photo.path,
-            "width": photo.width,
-            "height": photo.height,
-            "orientation": photo.orientation,
-        },
-        "model": {"name": model.name, "scheme": model.scheme, "version": model.version},
-    }
+    head = {"schema": SCHEMA, "photo": asdict(result.photo), "model": asdict(result.model)}
+    return layout(head, map(_face_data, result.faces))
+
+
+def layout(head: Mapping[str, Any], faces: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a file of `head` and then `faces`: ASCII, a line per entry of the head and per face."""
     # escaped to ASCII because a file name need not be valid text, and a result must be
     lines = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
-    faces = ",\n  ".join(json.dumps(_face_data(face), allow_nan=False) for face in result.faces)
-    lines.append(f'"faces": [\n  {faces}\n ]' if faces else '"faces": []')
+    rows = ",\n  ".join(json.dumps(face, allow_nan=False) for face in faces)
+    lines.append(f'"faces": [\n  {rows}\n ]' if rows else '"faces": []')
     return "{" + ",\n ".join(lines) + "}\n"
 
 
@@ -102,22 +98,30 @@ def _result(data: Any) -> PhotoResult:
         raise FormatError(f"is not a result of hrlm: give a file that hrlm detect wrote (schema {SCHEMA})")
     if schema != SCHEMA:
         raise FormatError(f"has the schema {schema}, this hrlm reads {SCHEMA}: run hrlm detect again or update hrlm")
-    photo, model = _entry(data, "photo", dict), _entry(data, "model", dict)
-    orientation = _entry(photo, "orientation", int) if "orientation" in photo else 1
-    if not 1 <= orientation <= 8:
-        raise FormatError(f"orientation must be 1 to 8, not {orientation}")
-    faces = tuple(_face(f, i) for i, f in enumerate(_entry(data, "faces", list)))
+    faces = tuple(_face(f, i) for i, f in enumerate(entry(data, "faces", list)))
     if len({len(f.landmarks) for f in faces}) > 1:
         raise FormatError("its faces have different numbers of landmarks: run hrlm detect on the photo again")
-    return PhotoResult(
-        PhotoInfo(_entry(photo, "path", str), _size(photo, "width"), _size(photo, "height"), orientation),
-        ModelInfo(_entry(model, "name", str), _entry(model, "scheme", str), _entry(model, "version", str)),
-        faces,
+    return PhotoResult(*origin(data), faces)
+
+
+def origin(data: Mapping[str, Any]) -> tuple[PhotoInfo, ModelInfo]:
+    """The photo and the model that a file's parsed JSON states.
+
+    Raises:
+        FormatError: it states them not, or wrongly.
+    """
+    photo, model = entry(data, "photo", dict), entry(data, "model", dict)
+    orientation = entry(photo, "orientation", int) if "orientation" in photo else 1
+    if not 1 <= orientation <= 8:
+        raise FormatError(f"orientation must be 1 to 8, not {orientation}")
+    return (
+        PhotoInfo(entry(photo, "path", str), _size(photo, "width"), _size(photo, "height"), orientation),
+        ModelInfo(entry(model, "name", str), entry(model, "scheme", str), entry(model, "version", str)),
     )
 
 
 def _size(photo: Mapping[str, Any], key: str) -> int:
-    size: int = _entry(photo, key, int)
+    size: int = entry(photo, key, int)
     if size < 1:
         raise FormatError(f"{key} must be at least 1, not {size}")
     return size
@@ -128,11 +132,11 @@ def _face(data: Any, index: int) -> Face:
     if not isinstance(data, dict):
         raise FormatError(f"{where} must be an object")
     try:
-        landmarks = _numbers(_entry(data, "landmarks", list), "landmarks")
-        deviations = [np.nan if d is None else d for d in _entry(data, "deviation", list)]
-        x, y, width, height = _numbers(_entry(data, "box", list), "box").tolist()
-        score = _entry(data, "score", (int, float))
-        flags = _entry(data, "flags", list) if "flags" in data else []
+        landmarks = _numbers(entry(data, "landmarks", list), "landmarks")
+        deviations = [np.nan if d is None else d for d in entry(data, "deviation", list)]
+        x, y, width, height = _numbers(entry(data, "box", list), "box").tolist()
+        score = entry(data, "score", (int, float))
+        flags = entry(data, "flags", list) if "flags" in data else []
         return Face(
             landmarks, _numbers(deviations, "deviation"), (x, y, width, height), float(score), tuple(map(str, flags))
         )
@@ -150,7 +154,12 @@ def _numbers(values: list[Any], what: str) -> np.ndarray:
         raise FormatError(f"{what} must be numbers, as many for each as for the others") from None
 
 
-def _entry(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+def entry(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    """An entry of a parsed JSON object.
+
+    Raises:
+        FormatError: there is none, or it is of another kind.
+    """
     value = data.get(key)
     # bool is an int to Python, not to a reader of the file
     if not isinstance(value, kind) or isinstance(value, bool):

@@ -1,9 +1,9 @@
 """labelme annotations: a JSON file per photo, a rectangle and a point per landmark for each face.
 
 labelme counts from the image's outer corner, in the photo as a person sees it. Shapes of one face share a `group_id`;
-points bear the landmarks' names, the rectangle is a `face`. Beyond labelme's own keys the file carries `photo` (path
-and orientation), a rectangle `score` and a point `deviation`; labelme keeps them when it saves. A shape without a
-group belongs to the only face where there is just one.
+points bear the landmarks' names, the rectangle is a `face`. A point's flag `invisible` is true where it cannot be seen.
+Beyond labelme's own keys the file carries `photo` (path and orientation), a rectangle `score` and a point `deviation`;
+labelme keeps them when it saves. A shape without a group belongs to the only face where there is just one.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from hrlm.schemes import Scheme
 
 # the version of labelme whose files these are like
 VERSION = "5.5.0"
+INVISIBLE = "invisible"
 
 
 def write_photo(path: Path, result: PhotoResult, scheme: Scheme, photo_file: Path | None = None) -> None:
@@ -94,10 +95,12 @@ def _shapes(group: int, face: Face, scheme: Scheme) -> list[dict[str, Any]]:
     flags = dict.fromkeys(face.flags, True)
     corners = rounded([[x, y], [x + width, y + height]])
     box = _shape(FACE, corners, group, "rectangle", flags) | {"score": round(float(face.score), 4)}
+    # false too: a flag that is not there says nothing, as labelme may drop those that it was not told of
     points = [
-        _shape(name, [point], group, "point", {}) | {"deviation": deviation}
-        for name, point, deviation in zip(
-            scheme.landmarks, rounded(edge_based(face.landmarks)), optional(face.deviation), strict=True
+        _shape(name, [point], group, "point", {INVISIBLE: not face.visibility.get(number, True)})
+        | {"deviation": deviation}
+        for number, (name, point, deviation) in enumerate(
+            zip(scheme.landmarks, rounded(edge_based(face.landmarks)), optional(face.deviation), strict=True)
         )
     ]
     return [box, *points]
@@ -129,10 +132,12 @@ def _face(shapes: list[Any], scheme: Scheme) -> Face:
     ordered = in_order(points, scheme)
     landmarks = centre_based(np.array([s["points"][0] for s in ordered], dtype=np.float64))
     deviation = [s.get("deviation") for s in ordered]
+    told = {i: s.get("flags") or {} for i, s in enumerate(ordered)}
+    visibility = {i: not on[INVISIBLE] for i, on in told.items() if INVISIBLE in on}
     if not boxes:
-        return face_of(landmarks, deviation)
+        return face_of(landmarks, deviation, visibility=visibility)
     flags = [name for name, on in (boxes[0].get("flags") or {}).items() if on]
-    return face_of(landmarks, deviation, _box(boxes[0]["points"]), boxes[0].get("score"), flags)
+    return face_of(landmarks, deviation, _box(boxes[0]["points"]), boxes[0].get("score"), flags, visibility)
 
 
 def _box(corners: list[list[float]]) -> Box:

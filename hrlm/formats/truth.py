@@ -114,6 +114,7 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
         else:
             raise DataError(f"{path}: no such file or folder: check the path")
     checked, open_photos = _corrected_photos(corrected, photos, paths, found.problems)
+    unusable = tuple(found.problems)
     by_stem: defaultdict[Path, list[Path]] = defaultdict(list)
     for photo in photos:
         by_stem[photo.with_suffix("")].append(photo)
@@ -132,11 +133,21 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
     found.annotated = [AnnotatedPhoto(p, tuple(t for _, t in sorted(owned[p]))) for p in every if p in owned]
     found.without = len(every) - len(found.annotated)
     if not found.annotated:
-        where = ", ".join(map(str, paths))
-        if open_photos:
-            raise DataError(f"{where}: none of the {len(open_photos)} corrected photos is marked as checked: mark some")
-        raise DataError(f"{where}: no photo with a .pts file of the same name beside it: check the path")
+        raise DataError(_lack(paths, len(open_photos), unusable))
     return found
+
+
+def _lack(paths: Sequence[Path], unchecked: int, unusable: Sequence[str]) -> str:
+    """Why there is no truth, and the cure."""
+    where = ", ".join(map(str, paths))
+    cure = "mark photos as checked on the review page (hrlm annotate RESULTS --serve)"
+    if unchecked:
+        return f"{where}: none of the {unchecked} corrected photos is marked as checked: {cure}"
+    if unusable:
+        return unusable[0] + (f" (and {len(unusable) - 1} more such corrections)" if len(unusable) > 1 else "")
+    if any(result_json.looks_like_result(p) for path in paths if path.is_dir() for p in path.rglob("*.json")):
+        return f"{where}: holds results, none of them checked, and no photo with its .pts file beside it: {cure}"
+    return f"{where}: no photo with a .pts file of the same name beside it: check the path"
 
 
 def _corrected_photos(

@@ -102,12 +102,18 @@ def face_of(
     box: Box | None = None,
     score: float | None = None,
     flags: Iterable[str] = (),
+    visibility: Mapping[int, bool] | None = None,
 ) -> Face:
-    """A face of a file, with the defaults for what the file does not say: NaN, the landmarks' box, 1, no flag."""
+    """A face of a file, with the defaults for what the file does not say: NaN, the landmarks' box, 1, no flag.
+
+    Args:
+        visibility: whether a landmark can be seen, of those of which the file tells.
+    """
     points = np.array(landmarks, dtype=np.float64)
     unknown = np.full(len(points), np.nan)
     sigma = unknown if deviation is None else np.array([np.nan if d is None else d for d in deviation], np.float64)
-    return Face(points, sigma, box or box_of(points), SCORE if score is None else float(score), tuple(flags))
+    certainty = SCORE if score is None else float(score)
+    return Face(points, sigma, box or box_of(points), certainty, tuple(flags), visibility=visibility or {})
 
 
 def imported(format_name: str, scheme: Scheme, photo: PhotoInfo, faces: Iterable[Face]) -> PhotoResult:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
+import secrets
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -18,7 +21,7 @@ from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.formats.exchange import matched, read_all
 from hrlm.formats.values import writable
 from hrlm.results import Face, PhotoResult
-from hrlm.review.storage import Store
+from hrlm.review.storage import StaleError, Store
 from hrlm.runs.annotate_run import ResultFile, find_photo
 from hrlm.runs.sinks import with_suffix
 from hrlm.schemes import Scheme, load_scheme
@@ -49,7 +52,13 @@ def scheme_of(results: Sequence[ResultFile], given: str | None) -> Scheme:
 
 
 def export_results(
-    results: Sequence[ResultFile], format: Format, out: Path, photos: Path | None, scheme: Scheme, problems: list[str]
+    results: Sequence[ResultFile],
+    format: Format,
+    out: Path,
+    photos: Path | None,
+    scheme: Scheme,
+    problems: list[str],
+    overwrite: bool = False,
 ) -> int:
     """Write results, corrected ones as they were corrected, for another tool; returns how many photos.
 
@@ -57,9 +66,11 @@ def export_results(
         out: a folder; a per-photo format mirrors the results below it.
         photos: the folder that the results were made from.
         problems: takes a message for each result that cannot be written; the others are.
+        overwrite: replace files that are there and say something else.
 
     Raises:
         WriteError: the folder or the file of a run cannot be written.
+        FormatError: the file of a run is there and says something else.
         DependencyError: the format's package is not installed.
     """
     count = 0
@@ -79,19 +90,50 @@ def export_results(
             yield item, result
 
     if not format.per_photo:
-        write_run(format, out / format.suffix, (result for _, result in readable()), scheme)
+        every = (result for _, result in readable())
+        _put(out / format.suffix, lambda path: write_run(format, path, every, scheme), overwrite)
         return count
     counted = _counted(results)
     for item, result in readable():
-        path = out / item.result
-        if format.name == "pts":
-            ending = PurePath(result.photo.path).suffix if _folded(item) in counted else ""
-            for number, face in enumerate(result.faces, start=1):
-                part = "" if number == 1 else f"{ending}_{number}"
-                pts.write(with_suffix(path, part + format.suffix), face.landmarks)
-        else:
-            write_photo(format, with_suffix(path, format.suffix), result, scheme, _photo(item, result, photos))
+        try:
+            if format.name == "pts":
+                ending = PurePath(result.photo.path).suffix if _folded(item) in counted else ""
+                for number, face in enumerate(result.faces, start=1):
+                    part = "" if number == 1 else f"{ending}_{number}"
+                    write = partial(pts.write, landmarks=face.landmarks)
+                    _put(with_suffix(out / item.result, part + format.suffix), write, overwrite)
+            else:
+                photo = _photo(item, result, photos)
+                # an XMP sidecar keeps what others have written into it
+                merged = format.name == "xmp"
+                write = partial(write_photo, format, result=result, scheme=scheme, photo_file=photo)
+                _put(with_suffix(out / item.result, format.suffix), write, overwrite or merged)
+        except FormatError as e:
+            problems.append(str(e))
+            count -= 1
     return count
+
+
+def _put(path: Path, write: Callable[[Path], None], overwrite: bool) -> None:
+    """Write a file that a person may have worked on in another tool since it was exported.
+
+    Raises:
+        FormatError: it is there and says something else.
+        WriteError: it cannot be written.
+    """
+    if overwrite or not path.exists():
+        write(path)
+        return
+    fresh = path.with_name(f".hrlm-{secrets.token_hex(6)}.tmp")
+    try:
+        write(fresh)
+        if not filecmp.cmp(fresh, path, shallow=False):
+            raise FormatError(
+                f"{path}: is there and says something else, perhaps what was corrected in another tool: --import it, "
+                f"move it away, or give --overwrite"
+            )
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def import_corrections(
@@ -105,8 +147,10 @@ def import_corrections(
 ) -> Imported:
     """Take what another tool made of exported results: every photo that came back changed gets a checked correction.
 
-    A landmark that came back where it stood, to the format's precision, keeps its exact place. A second import of the
-    same file changes nothing.
+    A landmark that came back where it stood or where it was predicted, to the format's precision, was not moved there:
+    it stays exactly where it stands, also where it was corrected after the export. Whether a landmark is visible is as
+    the file tells; where it does not, or where landmarks show that it was exported before the correction, what was
+    marked as invisible stays so. A second import of the same file changes nothing.
 
     Args:
         path: the tool's file, or the folder of its files.
@@ -137,15 +181,19 @@ def import_corrections(
         except FormatError as e:
             problems.append(str(e))
             continue
-        hidden = [f.invisible for f in before.faces] if before else [()] * len(standing.faces)
-        faces = tuple(_paired(f, standing.faces, hidden, predicted.faces, format.tolerance) for f in result.faces)
-        if _same(faces, standing.faces):
+        left = before.faces if before else tuple(CorrectedFace(f.landmarks, i) for i, f in enumerate(predicted.faces))
+        faces = tuple(_paired(f, left, predicted.faces, format.tolerance) for f in result.faces)
+        if _same(faces, left):
             unchanged += 1
             continue
         target = corrections.path_of(item.file)
         name = corrections.relative_photo(target, photo) if photo else predicted.photo.path
         made = Correction(predicted.photo, name, predicted.model, 1, "", True, faces)
-        store.save(item.file, made, before.revision if before else 0)
+        try:
+            store.save(item.file, made, before.revision if before else 0)
+        except (FormatError, StaleError) as e:
+            problems.append(str(e))
+            continue
         corrected += 1
     return Imported(corrected, unchanged)
 
@@ -197,31 +245,29 @@ def _counted(results: Sequence[ResultFile]) -> set[str]:
 
 
 def _paired(
-    face: Face,
-    standing: tuple[Face, ...],
-    hidden: Sequence[tuple[int, ...]],
-    predicted: tuple[Face, ...],
-    tolerance: float,
+    face: Face, standing: Sequence[CorrectedFace], predicted: Sequence[Face], tolerance: float
 ) -> CorrectedFace:
-    """An imported face, told apart from how it stood and tied to the prediction that it came from.
-
-    Args:
-        hidden: the invisible landmarks of each standing face, which other tools need not know of.
-    """
+    """An imported face, told apart from how it stood and tied to the prediction that it came from."""
     points = face.landmarks
-    invisible: tuple[int, ...] = ()
-    if (old := _nearest(points, standing)) is not None:
-        same = np.linalg.norm(points - standing[old].landmarks, axis=-1) <= tolerance
-        points = np.where(same[:, None], standing[old].landmarks, points)
-        invisible = hidden[old]
+    hidden: set[int] = set()
     own = _nearest(points, predicted)
+    if (old := _nearest(points, standing)) is not None:
+        left = standing[old]
+        same = np.linalg.norm(points - left.landmarks, axis=-1) <= tolerance
+        older = np.zeros_like(same)
+        if own is not None and own == left.predicted:
+            older = ~same & (np.linalg.norm(points - predicted[own].landmarks, axis=-1) <= tolerance)
+        points = np.where((same | older)[:, None], left.landmarks, points)
+        # a format need not know of these, a file from before the correction cannot
+        hidden = {i for i in left.invisible if older.any() or not face.visibility.get(i)}
+    invisible = tuple(sorted(hidden | {i for i, seen in face.visibility.items() if not seen}))
     if own is None:
         return CorrectedFace(points, None, tuple(range(len(points))), invisible)
     moved = np.linalg.norm(points - predicted[own].landmarks, axis=-1) > 0
     return CorrectedFace(points, own, tuple(np.flatnonzero(moved).tolist()), invisible)
 
 
-def _nearest(points: np.ndarray, faces: tuple[Face, ...]) -> int | None:
+def _nearest(points: np.ndarray, faces: Sequence[Face] | Sequence[CorrectedFace]) -> int | None:
     """The face that the landmarks are a version of: the nearest, if it is no farther than half a face."""
     away = [np.linalg.norm(points - f.landmarks, axis=-1).mean() for f in faces]
     if not away:
@@ -230,10 +276,9 @@ def _nearest(points: np.ndarray, faces: tuple[Face, ...]) -> int | None:
     return best if away[best] < np.ptp(faces[best].landmarks, axis=0).max() / 2 else None
 
 
-def _same(faces: tuple[CorrectedFace, ...], standing: tuple[Face, ...]) -> bool:
-    return len(faces) == len(standing) and all(
-        any(np.array_equal(face.landmarks, other.landmarks) for other in standing) for face in faces
-    )
+def _same(faces: Sequence[CorrectedFace], standing: Sequence[CorrectedFace]) -> bool:
+    one, other = ([(f.landmarks.tobytes(), sorted(f.invisible)) for f in side] for side in (faces, standing))
+    return sorted(one) == sorted(other)
 
 
 def _photo(item: ResultFile, result: PhotoResult, photos: Path | None) -> Path | None:

@@ -29,7 +29,7 @@ class StaleError(HrlmError):
     """A save that is based on an older revision than the one that is there."""
 
     def __init__(self, path: Path, current: Correction | None) -> None:
-        super().__init__(f"{path}: was saved from elsewhere meanwhile")
+        super().__init__(f"{path}: was saved from elsewhere meanwhile: do it again")
         self.current = current
 
 
@@ -63,8 +63,11 @@ class Store:
         Raises:
             StaleError: the revision there is another than `base`.
             WriteError: the folder or a file cannot be written.
+            FormatError: the correction there is damaged, or its name is taken by the result of another photo.
         """
         path = corrections.path_of(result)
+        # before the journal says that it is to be written
+        corrections.check_name(path)
         with self._lock:
             current = self.load(result)
             if (current.revision if current else 0) != base:
@@ -85,7 +88,6 @@ class Store:
 
         Raises:
             WriteError: it cannot be written.
-            FormatError: its name is taken by the result of another photo.
         """
         entry = self._last_entry()
         if entry is None or "correction" not in entry:
@@ -93,7 +95,8 @@ class Store:
         try:
             correction = corrections.from_data(entry["correction"])
             path = (self.folder / entry["file"]).resolve()
-        except (ValueError, KeyError, TypeError, OSError):
+            corrections.check_name(path)
+        except (FormatError, ValueError, KeyError, TypeError, OverflowError, OSError):
             return None
         if not corrections.is_correction(path) or not path.is_relative_to(self.folder.resolve()):
             return None

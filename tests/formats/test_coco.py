@@ -43,6 +43,35 @@ def test_a_landmark_outside_of_the_frame_is_not_visible(tmp_path: Path) -> None:
     assert data["annotations"][0]["keypoints"][2::3] == [2, 1, 1]
 
 
+def test_visibility_out_and_in_again(tmp_path: Path) -> None:
+    # the second and the third are beyond the frame, where 1 tells nothing of what a person marked
+    points = np.array([[0.0, 0.0], [199.6, 99.0], [300.0, 99.5]])
+    for marked, kept in (({}, {0: True}), ({0: True, 1: True}, {0: True}), ({0: False, 2: False}, {0: False})):
+        path = written("coco", tmp_path, result(replace(FACE, landmarks=points, visibility=marked)))
+        assert read("coco", path)[0].faces[0].visibility == kept
+    path = written("coco", tmp_path, result(replace(FACE, visibility={1: False})))
+    assert json.loads(path.read_text())["annotations"][0]["keypoints"][2::3] == [2, 1, 2]
+    assert read("coco", path)[0].faces[0].visibility == {0: True, 1: False, 2: True}
+    # what another tool says of a landmark beyond the frame, and a number that COCO does not know
+    change(path, keypoints=[-9, 0, 2, 199, 99, 0.7, 1, 1, 1])
+    assert read("coco", path)[0].faces[0].visibility == {0: True, 2: False}
+
+
+@pytest.mark.parametrize("x", [-0.5004, 199.5004])
+def test_a_landmark_on_the_frames_edge_is_the_same_to_writer_and_reader(tmp_path: Path, x: float) -> None:
+    beside = replace(FACE, landmarks=np.array([[x, 5.0], [1.0, 1.0], [2.0, 2.0]]))
+    (back,) = read("coco", written("coco", tmp_path, result(beside)))
+    assert back.faces[0].visibility[0]
+
+
+def test_a_photo_of_unknown_size_has_no_outside(tmp_path: Path) -> None:
+    path = written("coco", tmp_path, result(replace(FACE, visibility={1: False})))
+    data = json.loads(path.read_text())
+    data["images"][0] |= {"width": None, "height": 0}
+    path.write_text(json.dumps(data))
+    assert read("coco", path)[0].faces[0].visibility == {0: True, 1: False, 2: True}
+
+
 def test_pycocotools_reads_it(tmp_path: Path) -> None:
     coco = pytest.importorskip("pycocotools.coco")
     path = written("coco", tmp_path, result(FACE, FACE), result(path="none.jpg"), result(FACE, path="c.jpg"))

@@ -4,20 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrlm.errors import FormatError
 from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.corrections import CorrectedFace, Correction, from_data
-from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
+from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
 
 INFO = PhotoInfo("sub/ä.jpg", 400, 300, 6)
 MODEL = ModelInfo("ibug68", "ibug68", "2")
 numbers = st.floats(-1e4, 1e4).map(lambda v: round(v, 3))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(numbers, numbers), min_size=3, max_size=3),
     st.sets(st.integers(0, 2)),
@@ -67,6 +68,16 @@ def test_a_correction_is_no_result_and_its_pts_are_its_own(tmp_path: Path) -> No
     corrections.write(path, made(1))
     assert [f.exists() for f in files] == [True, False, False]
     assert other.exists()
+
+
+def test_what_stands_tells_what_a_person_marked_as_invisible(tmp_path: Path) -> None:
+    result = tmp_path / "ä.json"
+    own = Face(np.arange(6.0).reshape(3, 2), np.ones(3), (0.0, 0.0, 9.0, 9.0), 0.9)
+    result_json.write(result, PhotoResult(INFO, MODEL, (own,)))
+    faces = tuple(CorrectedFace(own.landmarks, predicted, (), (0, 2)) for predicted in (0, None))
+    corrections.write(corrections.path_of(result), replace(made(), faces=faces))
+    predicted, standing = corrections.current(result)
+    assert [f.visibility for f in (*predicted.faces, *standing.faces)] == [{}, *[{0: False, 2: False}] * 2]
 
 
 @pytest.mark.parametrize(

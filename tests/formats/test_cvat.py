@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,6 +70,8 @@ def test_what_cvat_writes_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(plain.landmarks, POINTS)
     np.testing.assert_array_equal(skeleton.deviation, [0.5, np.nan, np.nan])
     assert (skeleton.score, skeleton.flags) == (0.875, ("cut", "small"))
+    # plain points are occluded all or none, which tells nothing of each
+    assert (skeleton.visibility, plain.visibility) == ({0: True, 1: True, 2: False}, {})
     # boxes of no group belong to nobody
     assert skeleton.box == (0.0, 0.0, 199.5, 99.5)
 
@@ -79,6 +82,15 @@ def test_a_point_marked_outside_is_not_set(tmp_path: Path) -> None:
     (back,) = read("cvat", tmp_path / "cvat.xml", problems)
     assert len(back.faces) == 1
     assert "sub/a.jpg: face 1 lacks the landmark second" in problems[0]
+
+
+def test_an_invisible_landmark_is_occluded(tmp_path: Path) -> None:
+    path = written("cvat", tmp_path, result(replace(FACE, visibility={0: True, 1: False})))
+    points = ElementTree.parse(path).getroot().findall("image/skeleton/points")
+    assert [(p.get("occluded"), p.get("outside")) for p in points] == [("0", "0"), ("1", "0"), ("0", "0")]
+    assert read("cvat", path)[0].faces[0].visibility == {0: True, 1: False, 2: True}
+    path.write_text(path.read_text().replace(' occluded="1"', ""))
+    assert read("cvat", path)[0].faces[0].visibility == {0: True, 2: True}
 
 
 def test_the_box_of_the_group(tmp_path: Path) -> None:

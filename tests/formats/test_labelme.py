@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_labelme_reads_and_keeps_it(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (100, 200)).save(tmp_path / "a.jpg", exif=exif)
-    path = written("labelme", tmp_path, result(FACE, FACE))
+    path = written("labelme", tmp_path, result(FACE, replace(FACE, visibility={2: False})))
     data = labelme.read_label_file(str(path))
     shapes = [{k: v for k, v in s.items() if k != "other_data"} | s["other_data"] for s in data.shapes]
     labelme.write_label_file(
@@ -52,6 +53,7 @@ def test_labelme_reads_and_keeps_it(tmp_path: Path) -> None:
     assert back.photo == result().photo
     assert [f.flags for f in back.faces] == [FACE.flags] * 2
     np.testing.assert_array_equal(back.faces[1].deviation, FACE.deviation)
+    assert back.faces[1].visibility == {0: True, 1: True, 2: False}
 
 
 def changed(tmp_path: Path, change: Any, *faces: Any) -> Path:
@@ -74,6 +76,26 @@ def test_a_point_set_anew_has_no_group(tmp_path: Path) -> None:
     (back,) = read("labelme", changed(tmp_path, change, FACE, FACE), problems)
     assert back.faces == ()
     assert len(problems) == 3
+
+
+def test_invisible_is_a_points_flag(tmp_path: Path) -> None:
+    face = replace(FACE, visibility={1: False})
+    path = written("labelme", tmp_path, result(face))
+    assert [s["flags"] for s in json.loads(path.read_text())["shapes"][1:]] == [
+        {"invisible": False},
+        {"invisible": True},
+        {"invisible": False},
+    ]
+    assert read("labelme", path)[0].faces[0].visibility == {0: True, 1: False, 2: True}
+
+    def change(data: dict) -> None:
+        # labelme lost the flags of one point when its label was edited, and of another all but an own one
+        data["shapes"][2]["flags"] = {}
+        data["shapes"][3]["flags"] = {"other": True}
+
+    assert read("labelme", changed(tmp_path, change, face))[0].faces[0].visibility == {0: True}
+    (boxless,) = read("labelme", changed(tmp_path, lambda data: data["shapes"].pop(0), face))
+    assert boxless.faces[0].visibility == {0: True, 1: False, 2: True}
 
 
 def test_what_labelme_alone_writes_is_read(tmp_path: Path) -> None:

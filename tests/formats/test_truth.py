@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from hrlm.errors import DataError
+from hrlm.formats import json as result_json
 from hrlm.formats import pts
 from hrlm.formats.truth import AnnotatedPhoto, find_truth, read_truth
+from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
 from hrlm.schemes import load_scheme
 
 
@@ -55,6 +57,15 @@ def test_nothing_annotated_is_an_error(tmp_path: Path) -> None:
         find_truth([tmp_path])
     with pytest.raises(DataError, match="no such file or folder"):
         find_truth([tmp_path / "absent"])
+
+
+def test_results_of_which_nothing_was_checked_say_so(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    result = PhotoResult(PhotoInfo("a.jpg", 9, 9), ModelInfo("m", "s", "1"), ())
+    result_json.write(tmp_path / "results" / "a.json", result)
+    for paths in ([tmp_path / "results"], [tmp_path / "a.jpg", tmp_path / "results"]):
+        with pytest.raises(DataError, match=r"none of them checked.*mark photos as checked on the review page"):
+            find_truth(paths)
 
 
 def test_faces_that_cannot_be_used_are_named(tmp_path: Path) -> None:

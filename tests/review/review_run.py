@@ -136,21 +136,26 @@ class ReviewPage:
         """Screen pixels for a pixel of the photo."""
         return self._frame()[2]
 
-    def screen(self, point: np.ndarray) -> tuple[float, float]:
-        """Where a place of the photo is on the screen."""
+    def screen(self, *points: np.ndarray) -> list[tuple[float, float]]:
+        """Where places of the photo are on the screen."""
         x, y, scale = self._frame()
         box = self.page.locator("#overlay").bounding_box()
         assert box is not None
-        return box["x"] + x + float(point[0]) * scale, box["y"] + y + float(point[1]) * scale
+        return [(box["x"] + x + float(p[0]) * scale, box["y"] + y + float(p[1]) * scale) for p in points]
 
     def choose(self, point: np.ndarray) -> None:
-        self.page.mouse.click(*self.screen(point))
+        self.page.mouse.click(*self.screen(point)[0])
+
+    def chosen(self) -> str:
+        """The chosen landmark's name."""
+        return self.page.locator("#landmark-name").inner_text()
 
     def drag(self, start: np.ndarray, end: np.ndarray) -> None:
-        self.page.mouse.move(*self.screen(start))
+        first, *further = self.screen(start, (start + end) / 2, end)
+        self.page.mouse.move(*first)
         self.page.mouse.down()
-        self.page.mouse.move(*self.screen((start + end) / 2), steps=2)
-        self.page.mouse.move(*self.screen(end), steps=2)
+        for place in further:
+            self.page.mouse.move(*place)
         self.page.mouse.up()
 
     def place(self) -> np.ndarray:

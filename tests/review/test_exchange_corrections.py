@@ -1,3 +1,5 @@
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hrlm.formats import json as result_json
 from hrlm.formats.catalogue import FORMATS, read_any, write_photo, write_run
 from hrlm.formats.truth import find_truth
 from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
-from hrlm.review.exchange import export_results, import_corrections
+from hrlm.review.exchange import Imported, export_results, import_corrections
 from hrlm.review.storage import Store
 from hrlm.runs.annotate_run import find_results
 from hrlm.schemes import load_scheme
@@ -110,11 +112,98 @@ def test_a_face_deleted_elsewhere_is_gone_and_invisible_landmarks_stay_so(result
     saved = corrections.Correction(predicted.photo, "../in/a.jpg", predicted.model, 1, "", False, (one, other))
     Store(results).save(item.file, saved, 0)
     without = replace(predicted, faces=predicted.faces[:1])
-    write_run(FORMATS["coco"], tmp_path / "coco.json", [without], SCHEME)
-    done = import_corrections(files, FORMATS["coco"], tmp_path / "coco.json", results, tmp_path / "in", SCHEME, [])
+    # which cannot tell of the landmarks' visibility
+    write_run(FORMATS["dlib"], tmp_path / "dlib.xml", [without], SCHEME)
+    done = import_corrections(files, FORMATS["dlib"], tmp_path / "dlib.xml", results, tmp_path / "in", SCHEME, [])
     assert done.corrected == 1
     again = corrections.read(results / "a.corrected.json")
     assert (again.revision, len(again.faces), again.faces[0].invisible) == (2, 1, (3, 4))
+
+
+def correct_a(results: Path, *invisible: int, **moved: np.ndarray) -> None:
+    predicted = result_json.read(results / "a.json")
+    landmarks = [f.landmarks for f in predicted.faces]
+    first = corrections.CorrectedFace(moved.get("first", landmarks[0]), 0, (), invisible)
+    faces = (first, corrections.CorrectedFace(landmarks[1], 1))
+    saved = corrections.Correction(predicted.photo, "../in/a.jpg", predicted.model, 1, "", True, faces)
+    Store(results).save(results / "a.json", saved, 0)
+
+
+def toggled_in_coco(text: str, number: int) -> str:
+    data = json.loads(text)
+    face = min(data["annotations"], key=lambda a: (a["image_id"], a["keypoints"][0]))
+    face["keypoints"][3 * number + 2] = 3 - face["keypoints"][3 * number + 2]
+    return json.dumps(data)
+
+
+def toggled_in_cvat(text: str, number: int) -> str:
+    parts = text.split(" occluded=")
+    parts[number + 1] = f'"{1 - int(parts[number + 1][1])}' + parts[number + 1][2:]
+    return " occluded=".join(parts)
+
+
+def toggled_in_labelme(text: str, number: int) -> str:
+    data = json.loads(text)
+    flags = data["shapes"][number + 1]["flags"]
+    flags["invisible"] = not flags["invisible"]
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "toggled"),
+    [
+        ("coco", "coco.json", toggled_in_coco),
+        ("cvat", "cvat.xml", toggled_in_cvat),
+        ("labelme", "a.labelme.json", toggled_in_labelme),
+    ],
+)
+@pytest.mark.parametrize("corrected", [True, False])
+def test_what_is_marked_visible_or_invisible_elsewhere_comes_back(
+    results: Path, tmp_path: Path, tool: str, name: str, toggled: Callable[[str, int], str], corrected: bool
+) -> None:
+    if corrected:
+        correct_a(results, 3, 4)
+    files, out, problems = find_results([str(results)]), tmp_path / "out", list[str]()
+    assert export_results(files, FORMATS[tool], out, tmp_path / "in", SCHEME, problems) == 3
+
+    def back() -> Imported:
+        return import_corrections(files, FORMATS[tool], out, results, tmp_path / "in", SCHEME, problems)
+
+    assert back() == Imported(0, 3)
+    # one landmark, of which only its visibility is another now: marked, then unmarked again
+    for number, left in (
+        [(4, (3,)), (7, (3, 7)), (3, (7,)), (7, ())] if corrected else [(67, (67,)), (0, (0, 67)), (67, (0,))]
+    ):
+        (out / name).write_text(toggled((out / name).read_text(), number))
+        assert back() == Imported(1, 2)
+        assert back() == Imported(0, 3)
+        saved = corrections.read(results / "a.corrected.json")
+        assert saved.checked
+        assert [(f.predicted, f.moved, f.invisible) for f in saved.faces] == [(0, (), left), (1, (), ())]
+    assert problems == []
+
+
+@pytest.mark.parametrize("tool", ["label-studio", "dlib", "csv"])
+def test_tools_that_know_of_no_visibility_leave_it(results: Path, tmp_path: Path, tool: str) -> None:
+    correct_a(results, 3, 4)
+    files, out = find_results([str(results)]), tmp_path / "out"
+    export_results(files, FORMATS[tool], out, tmp_path / "in", SCHEME, [])
+    assert import_corrections(files, FORMATS[tool], out, results, tmp_path / "in", SCHEME, []).corrected == 0
+    assert corrections.read(results / "a.corrected.json").faces[0].invisible == (3, 4)
+
+
+def test_beyond_the_frame_coco_cannot_tell_invisible_from_outside(results: Path, tmp_path: Path) -> None:
+    beyond = result_json.read(results / "a.json").faces[0].landmarks.copy()
+    beyond[[3, 5], 1] = -20.0
+    correct_a(results, 3, 4, first=beyond)
+    files, out = find_results([str(results)]), tmp_path / "out"
+    export_results(files, FORMATS["coco"], out, tmp_path / "in", SCHEME, [])
+    done = import_corrections(files, FORMATS["coco"], out, results, tmp_path / "in", SCHEME, [])
+    assert done == Imported(0, 3)
+    (out / "coco.json").write_text(toggled_in_coco((out / "coco.json").read_text(), 4))
+    import_corrections(files, FORMATS["coco"], out, results, tmp_path / "in", SCHEME, [])
+    # 5 is beyond the frame too, and nobody marked it
+    assert corrections.read(results / "a.corrected.json").faces[0].invisible == (3,)
 
 
 def test_exports_and_pictures_show_what_was_corrected(results: Path, tmp_path: Path) -> None:
@@ -239,3 +328,69 @@ def test_two_folders_with_results_of_one_name_do_not_overwrite_each_other(result
     assert done.exit_code == 0, done.stderr
     written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("a.labelme.json")}
     assert written == {"results/a.labelme.json", "more/a.labelme.json"}
+
+
+@pytest.mark.parametrize("tool", ["labelme", "coco", "pts"])
+def test_what_was_changed_in_an_exported_file_is_not_overwritten_by_the_next_export(
+    results: Path, tmp_path: Path, tool: str
+) -> None:
+    def export(*more: str) -> Result:
+        return run(results, "--photos", tmp_path / "in", "--export", tool, "--out", tmp_path / "out", *more)
+
+    def contents() -> dict[Path, bytes]:
+        return {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+
+    export()
+    exported = contents()
+    assert export().exit_code == 0
+    path = sorted(exported)[0]
+    path.write_bytes(path.read_bytes().replace(b".", b".1", 1))
+    changed = contents()
+    again = export()
+    assert again.exit_code != 0
+    assert path.name in again.stderr
+    assert "--overwrite" in again.stderr
+    assert contents() == changed != exported
+    assert export("--overwrite").exit_code == 0
+    assert contents() == exported
+
+
+def test_what_was_corrected_here_after_the_export_stays(results: Path, tmp_path: Path) -> None:
+    files, out = find_results([str(results)]), tmp_path / "out"
+    export_results(files, FORMATS["coco"], out, tmp_path / "in", SCHEME, [])
+    corrected_elsewhere("coco", out, np.array([7.0, -5.0]))
+    predicted = result_json.read(results / "a.json")
+    first, second = (f.landmarks for f in predicted.faces)
+    here = first.copy()
+    here[8] += (0.0, 9.0)
+    faces = (corrections.CorrectedFace(here, 0, (8,), (2, 8)), corrections.CorrectedFace(second, 1))
+    saved = corrections.Correction(predicted.photo, "../in/a.jpg", predicted.model, 1, "", True, faces)
+    Store(results).save(results / "a.json", saved, 0)
+    done = import_corrections(files, FORMATS["coco"], out, results, tmp_path / "in", SCHEME, [])
+    assert done.corrected == 1
+    made = corrections.read(results / "a.corrected.json").faces
+    assert [f.moved for f in made] == [(8, 30), ()]
+    # the file says that it is visible, but it is older than the mark
+    assert [f.invisible for f in made] == [(2, 8), ()]
+    np.testing.assert_allclose(made[0].landmarks[8], here[8], atol=1e-6)
+    np.testing.assert_allclose(made[0].landmarks[30], first[30] + (7, -5), atol=0.01)
+
+
+def test_a_face_twice_instead_of_two_is_a_change(results: Path, tmp_path: Path) -> None:
+    own = result_json.read(results / "a.json")
+    write_run(FORMATS["coco"], tmp_path / "coco.json", [replace(own, faces=own.faces[:1] * 2)], SCHEME)
+    files = find_results([str(results)])
+    done = import_corrections(files, FORMATS["coco"], tmp_path / "coco.json", results, None, SCHEME, [])
+    assert done.corrected == 1
+
+
+def test_a_correction_that_cannot_be_saved_does_not_stop_the_others(results: Path, tmp_path: Path) -> None:
+    other = PhotoResult(PhotoInfo("a.corrected.jpg", 500, 240), ModelInfo("ibug68", "ibug68", "0"), (face(50),))
+    result_json.write(results / "a.corrected.json", other)
+    back = [replace(result_json.read(results / name), faces=(face(40),)) for name in ("a.json", "sub/b.json")]
+    write_run(FORMATS["coco"], tmp_path / "coco.json", back, SCHEME)
+    files, problems = find_results([str(results)]), list[str]()
+    done = import_corrections(files, FORMATS["coco"], tmp_path / "coco.json", results, None, SCHEME, problems)
+    assert (done.corrected, len(problems)) == (1, 1)
+    assert "result of another photo" in problems[0]
+    assert (results / "sub" / "b.corrected.json").is_file()

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hrlm.errors import FormatError
 from hrlm.formats import corrections, pts
+from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError
 from hrlm.formats.corrections import CorrectedFace, Correction
-from hrlm.results import ModelInfo, PhotoInfo
+from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
 from hrlm.review import storage
 from hrlm.review.storage import JOURNAL, StaleError, Store
 
@@ -135,3 +137,20 @@ def test_a_newer_file_is_not_overwritten_by_the_journal(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match=r"corrections\.jsonl"):
         Store(tmp_path / "absent").save(tmp_path / "absent" / "a.json", correction(), 0)
+
+
+def test_a_name_that_a_result_has_is_neither_journalled_nor_in_the_way_of_the_next_start(tmp_path: Path) -> None:
+    path = tmp_path / "a.corrected.json"
+    taken = PhotoResult(PhotoInfo("a.corrected.jpg", 9, 9), ModelInfo("m", "s", "1"), ())
+    result_json.write(path, taken)
+    with pytest.raises(FormatError, match="result of another photo"):
+        Store(tmp_path).save(tmp_path / "a.json", correction(), 0)
+    assert not (tmp_path / JOURNAL).exists()
+    # cut off when the name was still free
+    path.unlink()
+    Store(tmp_path).save(tmp_path / "a.json", correction(), 0)
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
+    (tmp_path / JOURNAL).write_bytes(lines[0])
+    result_json.write(path, taken)
+    assert Store(tmp_path).recover() is None
+    assert result_json.read(path).photo.path == "a.corrected.jpg"

@@ -88,6 +88,17 @@ class CropTransform:
         """The same squares of the photo at another number of crop pixels."""
         return replace(self, size=size)
 
+    def beside(self, middles: Tensor, size: int) -> CropTransform:
+        """Crops of `size` pixels as dense and turned as this one `(1,)`, at other places.
+
+        Args:
+            middles: `(T, 2)` of the T crops, in crop pixels from this one's middle.
+        """
+        count = len(middles)
+        centre = self.centre + middles.to(self.centre) @ self.linear[0].T
+        side, angle = (self.scale * size).expand(count), self.angle.expand(count)
+        return CropTransform(centre, side, angle, self.mirrored.expand(count), size)
+
     @property
     def scale(self) -> Tensor:
         """`(B,)` photo pixels per crop pixel."""

@@ -14,13 +14,14 @@ from safetensors.torch import save_file
 
 from hrlm.errors import ModelError
 from hrlm.models.files import weights_folder
+from hrlm.models.native import NativeLevel
 from hrlm.models.nets import LandmarkModel
 from hrlm.results import ModelInfo
 from hrlm.schemes import parse_scheme
 
 FORMAT = "hrlm.model/1"
 # a few numbers that are worth full precision
-CALIBRATION = ("variance_scale", "global_weight")
+CALIBRATION = ("variance_scale", "global_weight", "native.prior_scale", "native.offset")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class ModelConfig:
         face_size, region_size: crop pixels a side, multiples of 32.
         global_width, regional_width: decoder channels.
         face_margin: side of the face crop over the larger side of the landmarks' upright bounding box.
+        native: landmarks that level 2 looks at, by number, each with its mirror twin; none for no level 2.
+        native_width: its channels.
+        native_unit: pixels between the normaliser's landmarks up to which it sees a photo at its own density.
     """
 
     name: str
@@ -42,8 +46,12 @@ class ModelConfig:
     global_width: int = 64
     regional_width: int = 96
     face_margin: float = 1.5
+    native: tuple[int, ...] = ()
+    native_width: int = 48
+    native_unit: float = 640.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "native", tuple(self.native))
         for field in ("face_size", "region_size"):
             if getattr(self, field) % 32 or getattr(self, field) <= 0:
                 raise ModelError(f"{field} is {getattr(self, field)}: make it a multiple of 32")
@@ -68,6 +76,8 @@ def build_model(config: ModelConfig) -> LandmarkModel:
         config.global_width,
         config.regional_width,
     )
+    if config.native:
+        net.native = NativeLevel(net.scheme, config.native, config.native_width, config.native_unit)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

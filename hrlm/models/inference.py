@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hrlm.models.nets import LandmarkModel
-
+M = TypeVar("M", bound=nn.Module)
 # on a CPU a network gets so many input pixels at once: with more, its activations no longer fit into the caches
 PIXELS_AT_ONCE = 4 * 192 * 192
 
 
-def prepare(net: LandmarkModel) -> LandmarkModel:
+def prepare(net: M) -> M:
     """Fold every batch normalisation of `net` into the convolution before it, in place.
 
     The score maps stay the same to float rounding; the network can no longer be trained or saved.

@@ -13,6 +13,7 @@ from hrlm.models.attention import RegionAttention
 from hrlm.models.cropping import crop_maps
 from hrlm.models.fusion import fuse
 from hrlm.models.heatmaps import cells_to_pixels, decode, probabilities
+from hrlm.models.native import NativeLevel
 from hrlm.models.pyramid import Pyramid
 from hrlm.schemes import Scheme
 
@@ -33,7 +34,7 @@ class Estimates:
 
 
 class LandmarkModel(nn.Module):
-    """Levels 0 and 1: where to look, and where exactly.
+    """Levels 0 and 1: where to look, and where exactly; `native` is level 2, where a model has one.
 
     Args:
         scheme: the landmarks and regions.
@@ -57,6 +58,7 @@ class LandmarkModel(nn.Module):
         self.global_net = Pyramid(len(scheme), global_width)
         self.attention = RegionAttention(scheme)
         self.regional_net = Pyramid(len(scheme), regional_width, context=len(scheme))
+        self.native: NativeLevel | None = None
         pairs = [
             (r, landmark, scheme.mirror[landmark] if region.mirrored else landmark)
             for r, region in enumerate(scheme.regions)

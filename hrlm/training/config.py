@@ -13,7 +13,7 @@ from hrlm.errors import ConfigError
 T = TypeVar("T")
 # starts that are no weight file
 FRESH = ("imagenet", "random")
-PARTS = ("global", "attention", "regional")
+PARTS = ("global", "attention", "regional", "native")
 OBJECTIVES = ("soft-argmax", "structured", "awing", "gaussian-nll", "star")
 PRECISIONS = ("float32", "bf16", "fp16")
 
@@ -43,7 +43,8 @@ class Source:
         warp: how strongly faces are stretched, sheared and tilted at random, 0 to 0.5; 0.15 makes much of few faces.
         style: stylised faces added for each face, 0 to 1; see `hrlm.training.style`.
         own_convention: the labels mean slightly different points than those that `start` was trained on: before
-            training, each label is moved by what is systematic in its distance from `start`'s predictions.
+            training, each label is moved by what is systematic in its distance from `start`'s predictions. Level 2
+            learns the labels as they are, and what it finds is moved instead.
     """
 
     path: Path
@@ -98,7 +99,8 @@ class Stage:
 
     Args:
         name: used in the log and in checkpoints.
-        train: which of `global`, `attention` and `regional` learn; the others stay as they are.
+        train: which of `global`, `attention` and `regional` learn, or `native` (level 2) alone; the others stay as they
+            are.
         samples: photos shown, each with one face crop and, when `regional` learns, its region crops.
         batch: photos a step, over all processes.
         rate: peak learning rate of AdamW (cosine after a warm-up).
@@ -147,6 +149,8 @@ class Stage:
         bad = [p for p in self.train if p not in PARTS]
         if bad or not self.train:
             raise ConfigError(f"stage {self.name}: train must list some of {', '.join(PARTS)}, not {bad or 'nothing'}")
+        if "native" in self.train and len(self.train) > 1:
+            raise ConfigError(f"stage {self.name}: native learns alone: give it a stage, and a training, of its own")
         if min(self.samples, self.batch, self.max_side) <= 0 or self.rate <= 0:
             raise ConfigError(f"stage {self.name}: samples, batch, max_side and rate must be positive")
         for key, allowed in (
@@ -184,7 +188,7 @@ class TrainConfig:
         keep: `last`, or `best`: at the end of each stage go on with, and write, the averaged weights that had the best
             figure on the validation faces in that stage.
         tensorboard: write the log for TensorBoard too; needs the extra `tensorboard`.
-        model: overrides of `hrlm.models.build.ModelConfig`.
+        model: overrides of `hrlm.models.build.ModelConfig`; on top of a weight file only those of level 2.
     """
 
     name: str
@@ -213,11 +217,20 @@ class TrainConfig:
             raise ConfigError("own_convention compares labels with a trained model's: start from a .safetensors file")
         if self.start in FRESH and not self.style_judge and any(s.style for s in self.data):
             raise ConfigError("style keeps what a trained model still reads right: name one as style_judge")
+        if self.native and self.start in FRESH:
+            raise ConfigError("level 2 refines a trained model's landmarks: start from a .safetensors file")
+        if not self.native and any("native" in s.train for s in self.stages):
+            raise ConfigError("native learns in a training of its own: take its stage into another configuration")
         cache_bytes(self.cache)
         training = [s for s in self.data if not s.validate]
         shared = sum(s.share for s in training)
         if shared > 1 + 1e-9 or (shared < 1 - 1e-9 and all(s.share for s in training) and training):
             raise ConfigError(f"the sources' shares add up to {shared:g}: give 1 in all, or leave one source without")
+
+    @property
+    def native(self) -> bool:
+        """Whether it is level 2 that learns."""
+        return all(s.train == ("native",) for s in self.stages)
 
 
 def cache_bytes(text: str) -> int:

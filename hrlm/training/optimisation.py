@@ -13,8 +13,10 @@ from hrlm.training.config import Stage
 
 def learn_only(net: LandmarkModel, stage: Stage) -> None:
     """Set the parts that the stage trains to learn, the others to stay as they are."""
-    parts = {"global": net.global_net, "attention": net.attention, "regional": net.regional_net}
+    parts = {"global": net.global_net, "attention": net.attention, "regional": net.regional_net, "native": net.native}
     for name, part in parts.items():
+        if part is None:
+            continue
         part.requires_grad_(name in stage.train)
         part.train(name in stage.train)
 

@@ -14,17 +14,17 @@ from hrlm.models.nets import LandmarkModel
 from hrlm.training.augment import jitter_regions
 from hrlm.training.batches import Batch
 from hrlm.training.config import Stage
+from hrlm.training.native_step import autocast, native_loss
 from hrlm.training.objectives import Label, objective
 from hrlm.training.objectives.labels import contour_directions, contour_triples, edge_directions, stretch
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # landmarks that a crop happens to show besides its own teach too, but less
 OTHERS_WEIGHT = 0.15
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Mean loss per landmark of each level; None for a level that does not learn."""
+    """Mean loss per landmark of each level; None for a level that does not learn. Level 2's is the fine one."""
 
     coarse: Tensor | None
     fine: Tensor | None
@@ -96,11 +96,13 @@ def batch_losses(
             a step does not depend on how many parts it is done in.
         part, parts: which of the equal parts of the step's batch this one is.
     """
+    if net.native is not None and "native" in stage.train:
+        return Losses(None, native_loss(net.native, batch, stage, device, generator, part, parts))
     face = batch.face.to(device, torch.float32)
     points = batch.points.to(device, torch.float32)
     visible = batch.visible.to(device)
     faces = batch.pixels.to(device)
-    lower = torch.autocast(device.type, DTYPES.get(stage.precision), enabled=stage.precision in DTYPES)
+    lower = autocast(device, stage)
     with torch.set_grad_enabled("global" in stage.train), lower:
         scores = net.global_net(faces)
     scores = scores.float()

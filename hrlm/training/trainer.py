@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -28,20 +27,18 @@ from hrlm.models.nets import LandmarkModel
 from hrlm.schemes import load_scheme
 from hrlm.training.batches import Batch, training_batches
 from hrlm.training.checkpoints import Best, Place, load, refuse, save, save_failed
-from hrlm.training.config import FRESH, Stage, TrainConfig, cache_bytes
-from hrlm.training.conventions import fit_convention
-from hrlm.training.data import Entry, Joined, Memory, Sample, Samples, SourceSamples, load_sources
+from hrlm.training.config import FRESH, Stage, TrainConfig
+from hrlm.training.data import Entry, Joined, Sample, Samples
 from hrlm.training.distributed import Processes
+from hrlm.training.gathering import gather
 from hrlm.training.log import Clock, Log
 from hrlm.training.memory import keep_freed_memory, recomputed_activations
+from hrlm.training.native_step import validate_native
 from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
 from hrlm.training.placement import placement
 from hrlm.training.step import batch_losses
-from hrlm.training.style import judge, stylised
-from hrlm.training.validation import calibrate, change_table, predict, region_errors, validate
+from hrlm.training.validation import calibrate, change_table, region_errors, validate
 
-# faces that settle how a source's labels differ from the starting model's
-CONVENTION_FACES = 2000
 # faces that settle where the landmarks lie about a found face
 PLACED_FACES = 60
 Say = Callable[[str], None]
@@ -84,25 +81,27 @@ class Trainer:
         # as it is today: weights carry it as it was when they were trained
         self.scheme = scheme = load_scheme(config.scheme)
         started_from: LandmarkModel | None = None
+        self.started_from: Mapping[str, Any] = {}
         if config.start in FRESH:
             self.model = ModelConfig(**{"name": config.name, "scheme": scheme.source, **config.model})
         else:
             loaded = load_model(config.start)
             if loaded.net.scheme.landmarks != scheme.landmarks:
                 raise ModelError(f"{config.start}: was trained for another scheme than {scheme.name}")
-            self.model, started_from = loaded.config, loaded.net
+            self.model, started_from = _extended(loaded.config, config), loaded.net
+            self.started_from = loaded.metadata
         torch.manual_seed(config.seed)
         self.net = build_model(self.model)
         if config.start == "imagenet":
             load_imagenet_backbones(self.net)
         elif started_from is not None:
-            self.net.load_state_dict(started_from.state_dict())
+            # level 2 may be new
+            self.net.load_state_dict(started_from.state_dict(), strict=not config.native)
         self.net.to(device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.out = config.out
         self.groups: list[Samples] = []
         self.shares: list[float] = []
-        self.styles: list[float] = []
         self.validation: Sequence[Sample] = []
 
     def load_data(self) -> None:
@@ -111,64 +110,19 @@ class Trainer:
         Raises:
             DataError: nothing usable in one of them.
         """
-        side = max(s.max_side for s in self.config.stages)
-        memory = Memory(cache_bytes(self.config.cache))
-        validation: list[Samples] = []
-        for own in load_sources(self.config.data, self.scheme, side, memory, self.say):
-            source = own.source
-            self.say(f"{source.path.name}: {len(own.training)} faces to train on, {len(own.validation)} to validate on")
-            if source.own_convention:
-                own = self._translated(own)
-            validation.append(own.validation)
-            if len(own.training):
-                self.groups.append(own.training)
-                self.shares.append(source.share)
-                self.styles.append(source.style)
-        if not self.groups:
-            raise DataError("no face is left to train on: every source validates")
-        if any(self.styles):
-            self._add_styled(memory)
-        self.validation = Joined(validation)
-
-    def _add_styled(self, memory: Memory) -> None:
-        """Each source's stylised faces, joined to its own; looks are taken from all sources."""
-        errors = judge(
-            load_model(self.config.style_judge or self.config.start, self.device),
-            self.net.scheme.landmarks,
-            self.device,
-        )
-        donors = self.training
-        for i, share in enumerate(self.styles):
-            if share:
-                own = self.groups[i]
-                key = self.config.seed * 1000 + i
-                added = stylised(own, donors, share, key, errors, memory, self.say)
-                self.groups[i] = Samples.join(own, added)
+        refined = self.net.native.landmarks if self.net.native is not None and self.config.native else ()
+        gathered = gather(self.config, self.scheme, self.device, self.say, refined)
+        self.groups, self.shares, self.validation = gathered.groups, gathered.shares, gathered.validation
+        if gathered.prior is not None:
+            for net in (self.net, self.ema):
+                if net.native is not None:
+                    net.native.offset.copy_(torch.from_numpy(gathered.prior.offset))
+                    net.native.prior_scale.fill_(gathered.prior.share)
 
     @property
     def training(self) -> list[Entry]:
         """Every source's faces to train on, unread."""
         return [entry for group in self.groups for entry in group.entries]
-
-    def _translated(self, own: SourceSamples) -> SourceSamples:
-        """The faces with labels moved into the convention of the weights that training starts from."""
-        start = load_model(self.config.start, self.device)
-        faces = Joined([own.training, own.validation])
-        samples = [faces[i] for i in range(0, len(faces), -(-len(faces) // CONVENTION_FACES))]
-        convention = fit_convention(
-            predict(start.net, start.config, samples, self.device),
-            [s.points for s in samples],
-            self.net.scheme,
-            [s.visible for s in samples],
-        )
-        size = np.linalg.norm(convention.offsets[0], axis=-1)
-        self.say(
-            f"{own.source.path.name}: labels moved by {100 * size.mean():.2f} % of the normaliser in the mean, "
-            f"to {start.info.name}'s"
-        )
-        return replace(
-            own, training=own.training.moved(convention.apply), validation=own.validation.moved(convention.apply)
-        )
 
     def run(self) -> Path:
         """Train all stages, calibrate and write the weights; returns their path."""
@@ -201,24 +155,41 @@ class Trainer:
             return path
         figures: dict[str, Any] = {}
         if self.validation:
-            calibrate(self.ema, self.model, self.validation, self.device)
-            figures = validate(self.ema, self.model, self.validation, self.device)
+            if not self.config.native:
+                calibrate(self.ema, self.model, self.validation, self.device)
+            figures = self._figures()
             self.say("validation: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
-            self._say_changes()
+            if not self.config.native:
+                self._say_changes()
+        if self.config.native:
+            figures = {**self.started_from.get("validation", {}), **figures}
         metadata = {
             "version": self.config.version,
-            "trained_on": [s.path.name for s in self.config.data],
-            "terms": sorted({s.terms for s in self.config.data if s.terms}),
+            "trained_on": self._with_started("trained_on", [s.path.name for s in self.config.data]),
+            "terms": self._with_started("terms", sorted({s.terms for s in self.config.data if s.terms})),
             "started_from": self.config.start if self.config.start in FRESH else Path(self.config.start).name,
             "faces": len(self.training),
             "samples": {s.name: s.samples for s in self.config.stages},
             "validation": figures,
             # where a detector should look for these landmarks about a found face
-            "placement": placement(self._some_faces(), FaceFinder().find),
+            "placement": self.started_from.get("placement")
+            if self.config.native
+            else placement(self._some_faces(), FaceFinder().find),
         }
         save_model(path, self.ema, self.model, metadata)
         self.processes.wait()
         return path
+
+    def _with_started(self, key: str, own: list[str]) -> list[str]:
+        """What the metadata list of this training, after what the levels that it leaves alone were made of."""
+        before = self.started_from.get(key, []) if self.config.native else []
+        return list(dict.fromkeys([*before, *own]))
+
+    def _figures(self) -> dict[str, float]:
+        """What the averaged weights do on the validation faces."""
+        if self.ema.native is not None and self.config.native:
+            return validate_native(self.ema.native, self.validation, self.device)
+        return validate(self.ema, self.model, self.validation, self.device)
 
     def _some_faces(self) -> list[Sample]:
         faces = Joined(self.groups)
@@ -353,9 +324,9 @@ class Trainer:
         stage = self.config.stages[number]
         figures: dict[str, float] = {}
         if self.processes.first:
-            figures = validate(self.ema, self.model, self.validation, self.device)
+            figures = self._figures()
         figures = self.processes.share(figures)
-        figure = figures["global nme" if stage.train == ("global",) else "full nme"]
+        figure = figures[next((f"{name} nme" for name in ("global", "native") if stage.train == (name,)), "full nme")]
         place.waited += 1
         if figure < place.best:
             place.best, place.waited = figure, 0
@@ -406,3 +377,17 @@ class Trainer:
             raise refuse(path, e) from e
         self.say(f"resuming from {path} at stage {stage + 1}, step {step}")
         return stage, state if step else None
+
+
+def _extended(started: ModelConfig, config: TrainConfig) -> ModelConfig:
+    """A weight file's hyper-parameters with level 2 as configured; the rest is what the weights were made for."""
+    fixed = {k: v for k, v in config.model.items() if not (config.native and k.startswith("native"))}
+    other = [k for k, v in fixed.items() if getattr(started, k, None) != v]
+    if other:
+        raise ConfigError(
+            f"model: {other[0]} is {fixed[other[0]]!r}, but {config.start} was trained with another: drop it"
+        )
+    model = replace(started, **config.model)
+    if config.native and not model.native:
+        raise ConfigError("level 2 needs the landmarks to look at: list them as model: {native: [...]}")
+    return model

@@ -40,11 +40,19 @@ def _batches(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample]) 
 def predict(
     net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
 ) -> list[np.ndarray]:
-    """The full system's landmarks `(N, 2)` of every sample, in its pixels."""
-    found: list[np.ndarray] = []
+    """The full system's landmarks `(N, 2)` of every sample, in its pixels; levels 0 and 1."""
+    return [points for points, _ in estimates(net, model, samples, device)]
+
+
+def estimates(
+    net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """As `predict`, each with its covariance `(N, 2, 2)`."""
+    found: list[tuple[np.ndarray, np.ndarray]] = []
     for batch in _batches(net, model, samples):
         levels = estimate(net, batch, device)
-        found += list(net.fuse(levels[:1], levels[1:], len(batch.points))[0].cpu().numpy())
+        points, covariance = net.fuse(levels[:1], levels[1:], len(batch.points))
+        found += zip(points.cpu().numpy(), covariance.cpu().numpy(), strict=True)
     return found
 
 

@@ -124,11 +124,12 @@ def test_labels_of_another_convention_are_moved_to_the_starting_models(
         config(tmp_path, "b"), start=str(first), model={}, data=(plain, replace(plain, own_convention=True))
     )
 
-    def below(net: object, model: object, samples: list[Sample], device: object) -> list[np.ndarray]:
+    def below(net: object, model: object, samples: list[Sample], device: object) -> list[tuple[np.ndarray, np.ndarray]]:
         down = [np.linalg.inv(trainer.net.scheme.face_frame(s.points))[1] for s in samples]
-        return [s.points + 0.08 * d for s, d in zip(samples, down, strict=True)]
+        unsure = np.tile(np.eye(2), (4, 1, 1))
+        return [(s.points + 0.08 * d, unsure) for s, d in zip(samples, down, strict=True)]
 
-    monkeypatch.setattr("hrlm.training.trainer.predict", below)
+    monkeypatch.setattr("hrlm.training.gathering.estimates", below)
     lines: list[str] = []
     trainer = Trainer(settings, CPU, lines.append, lambda *_: None)
     trainer.load_data()

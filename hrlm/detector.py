@@ -14,13 +14,14 @@ from torch import Tensor
 
 from hrlm.errors import ModelError
 from hrlm.finding import FaceFinder, FoundFace
-from hrlm.geometry import CropTransform, box_overlap, face_crop, rotation_matrix
+from hrlm.geometry import CropTransform, bounding_box, box_overlap, face_crop, rotation_matrix
 from hrlm.models.build import load_model
 from hrlm.models.cropping import crop_photos
 from hrlm.models.inference import lanes, prepare, run
 from hrlm.models.nets import Estimates
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
+from hrlm.schemes import Scheme
 
 # so many faces go through the networks at once: bounds the memory whatever the number of faces
 FACE_BATCH = 8
@@ -30,6 +31,9 @@ CENTRE_BELOW = 0.14
 EXTENT = 0.916
 # a second look at the whole face pays when the first crop was further off than training's jitter
 RECROP_SHIFT, RECROP_SCALE, RECROP_TURN = 0.1, 0.2, 0.2
+# so often `best` places the face crop anew by the landmarks seen in it: the finder's box jumps by several crop pixels
+# when a photo changes a little, and every jump moves the landmarks
+SETTLING_LOOKS = 2
 # two found faces whose landmarks agree this much are one face
 SAME_FACE = 0.7
 QUALITIES = ("best", "fast")
@@ -49,24 +53,28 @@ class Detector:
     Args:
         model: a shipped model's name or a `.safetensors` file.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps` …; `auto` takes a GPU when there is one.
-        levels: 1 for the full system, 0 for the global (holistic) network alone.
-        quality: `best` looks at every face as it is and mirrored, at twice the networks' time; `fast` looks once.
+        levels: 2 for the full system, 1 without level 2's look at the photo's own pixels, 0 for the global (holistic)
+            network alone; by default 2 for `best` and 1 for `fast`. A model without level 2 does the same with 1.
+        quality: `best` settles every face crop by the face's own landmarks, whatever the finder's box was, and looks at
+            the face as it is and mirrored, at nearly three times the networks' time; `fast` looks once.
 
     Raises:
         ModelError: no such model, a damaged file, or a device that is not there.
     """
 
     def __init__(
-        self, model: str | Path = "ibug68", device: str = "auto", levels: int = 1, quality: str = "best"
+        self, model: str | Path = "ibug68", device: str = "auto", levels: int | None = None, quality: str = "best"
     ) -> None:
-        if levels not in (0, 1) or quality not in QUALITIES:
-            raise ValueError(f"levels must be 0 or 1 and quality {' or '.join(QUALITIES)}, not {levels}, {quality!r}")
+        if levels not in (None, 0, 1, 2) or quality not in QUALITIES:
+            known = " or ".join(QUALITIES)
+            raise ValueError(f"levels must be 0, 1 or 2 and quality {known}, not {levels}, {quality!r}")
         self.device = choose_device(device)
         loaded = load_model(model, self.device)
         self._net, self._config = prepare(loaded.net), loaded.config
         self.info, self.metadata = loaded.info, loaded.metadata
         self.scheme = loaded.net.scheme
-        self.levels, self.quality = levels, quality
+        self.quality = quality
+        self.levels = (2 if quality == "best" else 1) if levels is None else levels
         # another scheme's landmarks lie elsewhere about a found face
         self._placement = dict(loaded.metadata.get("placement") or {})
         self._finder = FaceFinder()
@@ -101,13 +109,21 @@ class Detector:
         found = [self.find(photo, min_face) for photo in photos]
         if faces == "largest":
             found = [f[:1] for f in found]
-        size, margin = self._config.face_size, self._config.face_margin
-        located = self.locate(photos, [first_crops(f, size, margin, **self._placement) for f in found])
+        located = self.locate(photos, [self.first_crops(f) for f in found])
         return [self._faces(photo, own, where) for photo, own, where in zip(photos, found, located, strict=True)]
+
+    @property
+    def face_margin(self) -> float:
+        """Side of the face crop over the larger side of the landmarks' bounding box."""
+        return self._config.face_margin
 
     def find(self, photo: Photo, min_face: float = 0) -> list[FoundFace]:
         """Where the faces are, largest first."""
         return self._finder.find(photo, min_face)
+
+    def first_crops(self, found: Sequence[FoundFace]) -> CropTransform:
+        """The face crops that `locate` starts from, for found faces."""
+        return first_crops(found, self._config.face_size, self.face_margin, **self._placement)
 
     @torch.inference_mode()
     def locate(self, photos: Sequence[Photo], crops: Sequence[CropTransform]) -> list[Located]:
@@ -130,42 +146,46 @@ class Detector:
         return [Located(points[mine == i], covariance[mine == i]) for i in range(len(photos))]
 
     def _locate(self, pixels: list[np.ndarray], face: CropTransform) -> tuple[np.ndarray, np.ndarray]:
-        scores = self._global(pixels, face)
-        coarse = [self._net.global_estimates(scores, face)]
-        better, again = self._recrop(coarse[0], face)
-        if len(again):
-            face, scores = better, scores.clone()
-            scores[again] = self._global([pixels[i] for i in again], face[again])
-            coarse = [self._net.global_estimates(scores, face)]
-        fine = [self._regional(pixels, face, scores)] if self.levels > 0 else []
-        if self.quality == "best":
-            flipped = replace(face, mirrored=~face.mirrored)
-            scores = self._global(pixels, flipped)
-            coarse.append(self._net.global_estimates(scores, flipped))
-            fine += [self._regional(pixels, flipped, scores)] if self.levels > 0 else []
+        face, looks = self._settle(pixels, face)
+        views = list(zip(self._views(face), looks, strict=True))
+        coarse = [self._net.global_estimates(scores, view) for view, scores in views]
+        fine = [self._regional(pixels, view, scores) for view, scores in views] if self.levels > 0 else []
         points, covariance = self._net.fuse(coarse, fine, len(face))
+        if self.levels > 1 and self._net.native is not None:
+            refined = [self._net.native.refine(*one) for one in zip(pixels, points, covariance, strict=True)]
+            points, covariance = (torch.stack(part) for part in zip(*refined, strict=True))
         return points.numpy(), covariance.numpy()
+
+    def _views(self, face: CropTransform) -> list[CropTransform]:
+        """The ways in which each face is looked at."""
+        return [face, replace(face, mirrored=~face.mirrored)] if self.quality == "best" else [face]
+
+    def _settle(self, pixels: list[np.ndarray], face: CropTransform) -> tuple[CropTransform, list[Tensor]]:
+        """Face crops placed by the faces' own landmarks, and the global scores of each of their views.
+
+        `best` moves every crop, several times; `fast` once those that are far off.
+        """
+        best = self.quality == "best"
+        looks = [self._global(pixels, view) for view in self._views(face)]
+        for _ in range(SETTLING_LOOKS if best else 1):
+            seen = [self._net.global_estimates(s, view) for s, view in zip(looks, self._views(face), strict=True)]
+            points = self._net.fuse(seen, [], len(face))[0]
+            better = (
+                settled_crop(points, self.scheme, face.size, self.face_margin)
+                if best
+                else face_crop(points, self.scheme.normaliser, face.size, self.face_margin)
+            )
+            again = (far_off(face, better) | best).nonzero()[:, 0]
+            if len(again):
+                face = better_at(again, face, better)
+                some, own = face[again], [pixels[i] for i in again]
+                fresh = [self._global(own, view) for view in self._views(some)]
+                looks = [s.index_copy(0, again.to(s.device), new) for s, new in zip(looks, fresh, strict=True)]
+        return face, looks
 
     def _global(self, pixels: list[np.ndarray], face: CropTransform) -> Tensor:
         crops = crop_photos(pixels, [face[i : i + 1] for i in range(len(face))], self.device)
         return run(self._net.global_net, crops)
-
-    def _recrop(self, estimates: Estimates, face: CropTransform) -> tuple[CropTransform, list[int]]:
-        """Face crops placed by the landmarks where that differs enough to matter, and which ones those are."""
-        points = estimates.points.unflatten(0, (len(face), -1))
-        better = face_crop(points, self.scheme.normaliser, face.size, self._config.face_margin)
-        shift = (better.centre - face.centre).norm(dim=-1) / face.side
-        scale = (better.side / face.side).log().abs()
-        turn = torch.remainder(better.angle - face.angle + torch.pi, 2 * torch.pi) - torch.pi
-        off = (shift > RECROP_SHIFT) | (scale > RECROP_SCALE) | (turn.abs() > RECROP_TURN)
-        merged = CropTransform(
-            torch.where(off[:, None], better.centre, face.centre),
-            torch.where(off, better.side, face.side),
-            torch.where(off, better.angle, face.angle),
-            face.mirrored,
-            face.size,
-        )
-        return merged, off.nonzero()[:, 0].tolist()
 
     def _regional(self, pixels: list[np.ndarray], face: CropTransform, scores: Tensor) -> Estimates:
         crops = self._net.region_crops(scores, face)
@@ -218,6 +238,36 @@ def first_crops(
     down = rotation_matrix(angle) @ torch.tensor([0.0, 1.0], dtype=torch.float64)
     centre = middle + down * (below * unit)[:, None]
     return CropTransform.make(centre, margin * extent * unit, size, angle)
+
+
+def settled_crop(points: Tensor, scheme: Scheme, size: int, margin: float) -> CropTransform:
+    """As `geometry.face_crop`, but placed by the mean of the landmarks `(B, N, 2)` in photo pixels.
+
+    The middle of the bounding box trembles with the few landmarks at its rim, four times as far as the mean of all. So
+    the crop lies about the mean as the box's middle does in the scheme's own shape; without a shape, around the mean.
+    """
+    crop = face_crop(points, scheme.normaliser, size, margin)
+    shape = torch.tensor(scheme.shape or [[0.0, 0.0], [1.0, 1.0]], dtype=points.dtype, device=points.device)
+    low, high = bounding_box(shape)
+    away = ((low + high) / 2 - shape.mean(0)) / (margin * (high - low).amax())
+    return replace(crop, centre=points.mean(1) + crop.side[:, None] * (rotation_matrix(crop.angle) @ away))
+
+
+def better_at(index: Tensor, face: CropTransform, better: CropTransform) -> CropTransform:
+    """The face crops, moved to where the better ones lie at an index; mirrored as they were."""
+    centre, side, angle = (
+        old.index_copy(0, index, new[index])
+        for old, new in ((face.centre, better.centre), (face.side, better.side), (face.angle, better.angle))
+    )
+    return replace(face, centre=centre, side=side, angle=angle)
+
+
+def far_off(face: CropTransform, better: CropTransform) -> Tensor:
+    """Which face crops `(B,)` differ from better ones by more than training's jitter."""
+    shift = (better.centre - face.centre).norm(dim=-1) / face.side
+    scale = (better.side / face.side).log().abs()
+    turn = torch.remainder(better.angle - face.angle + torch.pi, 2 * torch.pi) - torch.pi
+    return (shift > RECROP_SHIFT) | (scale > RECROP_SCALE) | (turn.abs() > RECROP_TURN)
 
 
 def face_flags(

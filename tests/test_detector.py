@@ -1,14 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from hrlm.detector import Detector, choose_device, face_flags, first_crops
+from hrlm import detector as detector_module
+from hrlm.detector import Detector, choose_device, face_flags, far_off, first_crops, settled_crop
 from hrlm.errors import ModelError, PhotoError
 from hrlm.finding import FoundFace
-from hrlm.geometry import resize_points
+from hrlm.geometry import CropTransform, face_crop, resize_points, rotation_matrix
 from hrlm.photos import Photo, open_photo
+from hrlm.schemes import load_scheme
 
 RIGHT_EYE, LEFT_EYE = list(range(36, 42)), list(range(42, 48))
 # pupils of the astronaut portrait, read off by eye at 800 %
@@ -122,6 +125,86 @@ def test_bad_input_is_named(detector: Detector, tmp_path: Path) -> None:
         choose_device("cuda:77")
     with pytest.raises(ValueError, match="faces"):
         detector.detect_batch([], faces="some")
+
+
+def misplaced(crop: CropTransform, right: float, wider: float, turned: float) -> CropTransform:
+    """A crop moved by a share of its side, widened and turned (radians)."""
+    shift = torch.tensor([right, 0.0], dtype=torch.float64) * crop.side[:, None]
+    return CropTransform.make(crop.centre + shift, crop.side * wider, crop.size, crop.angle + turned)
+
+
+def test_landmarks_depend_on_the_face_and_hardly_on_the_box(
+    detector: Detector, portrait: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crop = detector.first_crops(detector.find(portrait))
+    boxes = [misplaced(crop, *by) for by in ((0, 1, 0), (0.03, 1.1, 0.1), (-0.03, 0.9, -0.1), (0.02, 1.15, 0))]
+
+    def spread() -> float:
+        points = np.stack([detector.locate([portrait], [box])[0].points[0] for box in boxes])
+        return float(np.linalg.norm(points - points.mean(0), axis=-1).mean())
+
+    settled = spread()
+    monkeypatch.setattr(detector_module, "SETTLING_LOOKS", 0)
+    assert settled < 0.4 * spread()
+
+
+def test_a_face_gives_the_same_alone_and_beside_others(detector: Detector, portrait: Photo) -> None:
+    crop = detector.first_crops(detector.find(portrait))
+    crops = CropTransform.cat([crop, misplaced(crop, 0.15, 1.1, 0.1), misplaced(crop, -0.05, 0.9, 0)])
+    for each in (detector, Detector(device="cpu", quality="fast")):
+        together = each.locate([portrait], [crops])[0].points
+        alone = np.concatenate([each.locate([portrait], [crops[i : i + 1]])[0].points for i in range(3)])
+        assert np.abs(together - alone).max() < 0.01
+
+
+def test_fast_moves_only_a_crop_that_is_far_off(portrait: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = Detector(device="cpu", quality="fast")
+    looks: list[int] = []
+    look = Detector._global
+    monkeypatch.setattr(
+        Detector, "_global", lambda self, pixels, face: looks.append(len(face)) or look(self, pixels, face)
+    )
+    crop = fast.first_crops(fast.find(portrait))
+    near, far = fast.locate([portrait], [CropTransform.cat([crop, misplaced(crop, 0.2, 1.1, 0.3)])])[0].points
+    assert looks == [2, 1]
+    assert np.linalg.norm(far - near, axis=-1).mean() < 0.02 * fast.scheme.inter_ocular(near)
+
+
+def test_a_settled_crop_moves_with_the_mean_of_the_landmarks(detector: Detector, portrait: Photo) -> None:
+    scheme = detector.scheme
+    points = torch.from_numpy(detector.detect(portrait)[0].landmarks)[None]
+    crop, usual = settled_crop(points, scheme, 256, 1.5), face_crop(points, scheme.normaliser, 256, 1.5)
+    assert (crop.side, crop.angle) == (usual.side, usual.angle)
+    # near enough to where training's crops lie
+    assert not far_off(crop, usual).any()
+    # a landmark at the rim moves the box's middle by half its way, the mean hardly
+    points[:, 8] += torch.tensor([0.0, 6.8])
+    assert (settled_crop(points, scheme, 256, 1.5).centre - crop.centre).norm() < 0.3
+    assert (face_crop(points, scheme.normaliser, 256, 1.5).centre - usual.centre).norm() > 3
+
+
+def test_a_usual_face_settles_where_training_has_it() -> None:
+    scheme = load_scheme("ibug68")
+    turn = rotation_matrix(torch.tensor(0.3, dtype=torch.float64))
+    points = (torch.tensor(scheme.shape, dtype=torch.float64) * 200 @ turn.T + 500)[None]
+    usual = face_crop(points, scheme.normaliser, 256, 1.5)
+    assert settled_crop(points, scheme, 256, 1.5).centre.numpy() == pytest.approx(usual.centre.numpy(), abs=1e-6)
+    shapeless = replace(scheme, shape=None)
+    assert settled_crop(points, shapeless, 256, 1.5).centre.numpy() == pytest.approx(points.mean(1).numpy())
+
+
+@pytest.mark.parametrize(
+    ("by", "far"),
+    [((0.09, 1, 0), False), ((0.11, 1, 0), True), ((0, 1.2, 0), False), ((0, 1.25, 0), True), ((0, 1, -0.21), True)],
+)
+def test_far_off(by: tuple[float, float, float], far: bool) -> None:
+    # turned by nearly half a turn: angles that differ by whole turns are the same
+    crop = CropTransform.make(
+        torch.tensor([[5.0, 6.0]]), torch.tensor([100.0]), 256, torch.tensor([3.1], dtype=torch.float64)
+    )
+    other = misplaced(crop, *by)
+    turned = CropTransform.make(other.centre, other.side, 256, other.angle - 2 * np.pi)
+    assert far_off(crop, other).tolist() == far_off(crop, turned).tolist() == [far]
 
 
 def test_the_first_crop_turns_with_the_face() -> None:

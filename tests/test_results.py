@@ -18,6 +18,8 @@ def test_a_sound_face() -> None:
     face = Face(**GOOD)
     assert face.area == 1200
     assert face.flags == ()
+    assert face.visibility == {}
+    assert Face(**GOOD, visibility={0: True, 2: False}).visibility == {0: True, 2: False}
     assert Face(**GOOD | {"covariance": None}).covariance is None
 
 
@@ -29,6 +31,8 @@ def test_a_sound_face() -> None:
         ({"deviation": np.ones(4)}, r"deviation must be \(3,\)"),
         ({"deviation": np.ones((3, 1))}, r"deviation must be \(3,\)"),
         ({"covariance": np.ones((3, 2))}, r"covariance must be \(3, 2, 2\)"),
+        ({"visibility": {3: True}}, "landmarks, 0 to 2"),
+        ({"visibility": {-1: False}}, "landmarks, 0 to 2"),
         ({"box": (1.0, 2.0, 3.0)}, "x, y, width, height"),
         ({"box": (1.0, float("nan"), 3.0, 4.0)}, "finite"),
         ({"landmarks": np.array([[0, 0], [1, np.inf], [2, 2]])}, "finite"),

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hrlm.commands.shared import FAILED, Device, DeviceOption, ModelOption, Quality, QualityOption, QuietOption, refuse
+from hrlm.commands.shared import (
+    FAILED,
+    Device,
+    DeviceOption,
+    LevelsOption,
+    ModelOption,
+    Quality,
+    QualityOption,
+    QuietOption,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from hrlm.detector import Detector
@@ -76,6 +86,7 @@ def command(
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
     quality: QualityOption = Quality.BEST,
+    levels: LevelsOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Measure landmark errors on annotated photos, for the full system and for its global network alone.
@@ -110,7 +121,7 @@ def command(
         for folder in (out, save_reduced, json_file.parent if json_file else None):
             if folder:
                 prepare_folder(folder)
-        full = Detector(model, device=device.value, quality=quality.value)
+        full = Detector(model, device=device.value, levels=levels, quality=quality.value)
         alone = Detector(model, device=device.value, quality=quality.value, levels=0)
         maps = correspondences(full.scheme, points_map)
         try:
@@ -163,6 +174,7 @@ def command(
             "version": full.info.version,
             "device": str(full.device),
             "quality": quality.value,
+            "levels": str(full.levels),
             "boxes": boxes.value,
         }
         report = Report(full.scheme, about, measured, widths, calibration, stability_rows(moved), timing, problems)

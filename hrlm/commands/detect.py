@@ -15,6 +15,7 @@ import typer
 from hrlm.commands.shared import (
     Device,
     DeviceOption,
+    LevelsOption,
     ModelOption,
     NullOption,
     Quality,
@@ -69,6 +70,7 @@ def command(
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
     quality: QualityOption = Quality.BEST,
+    levels: LevelsOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do again what an earlier run into DIR has finished.")
     ] = False,
@@ -131,10 +133,10 @@ def command(
             if share.count == 1:
                 # beside other shares these may be files that are being written
                 remove_temporary({out, *((out / s.result).parent for s in found.sources)})
-            make = partial(Detector, model, device=device.value, quality=quality.value)
+            make = partial(Detector, model, device=device.value, levels=levels, quality=quality.value)
             detector = make()
             check_tables(tables, detector.scheme)
-            what = {"faces": faces.value, "min_face": min_face, "quality": quality.value}
+            what = {"faces": faces.value, "min_face": min_face, "quality": quality.value, "levels": detector.levels}
             mark = fingerprint(find_weights(model), version=detector.info.version, **what)
             journal = Journal(out, share)
             if ray is not None:

@@ -37,7 +37,17 @@ class Quality(StrEnum):
 DeviceOption = Annotated[Device, typer.Option(help="Where the networks run.")]
 ModelOption = Annotated[str, typer.Option(metavar="NAME_OR_FILE", help="A shipped model or a .safetensors file.")]
 QualityOption = Annotated[
-    Quality, typer.Option(help="best: each face as it is and mirrored; fast: once, in half the networks' time.")
+    Quality, typer.Option(help="best: each face as it is and mirrored, settled; fast: once, in a third of the time.")
+]
+LevelsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=2,
+        metavar="N",
+        help="0: the global network alone; 1: the regions too; 2: the photo's own pixels too, on large faces. "
+        "Unless told: 2 for best, 1 for fast.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors still show.")]
 NullOption = Annotated[

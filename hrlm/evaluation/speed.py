@@ -20,7 +20,6 @@ import torch
 from PIL import Image
 
 from hrlm.errors import DataError, PhotoError
-from hrlm.evaluation.systems import BOX_MARGIN
 from hrlm.formats import json as result_json
 from hrlm.photos import open_photo
 from hrlm.results import PhotoInfo, PhotoResult
@@ -144,8 +143,6 @@ def measure_stages(
     Raises:
         PhotoError: a photo cannot be decoded.
     """
-    from hrlm.detector import first_crops
-
     seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
     with TemporaryDirectory() as folder:
         for number, file in enumerate([*files[:1], *files]):
@@ -156,8 +153,7 @@ def measure_stages(
             marks.append(time.perf_counter())
             found = full.find(photo)
             marks.append(time.perf_counter())
-            # both make the crop as large as their networks want it
-            crops = [first_crops(found, 256, BOX_MARGIN)]
+            crops = [full.first_crops(found)]
             holistic.locate([photo], crops)
             marks.append(time.perf_counter())
             full.locate([photo], crops)

@@ -17,7 +17,7 @@ from hrlm.errors import DataError, FormatError
 from hrlm.evaluation.data import READERS, TABLE_SUFFIXES, KnownFace, Maps, Sample, known_box, read_landmarks, read_table
 from hrlm.evaluation.metrics import nme
 from hrlm.formats import json as result_json
-from hrlm.geometry import CropTransform, box_overlap
+from hrlm.geometry import CropTransform, box_crop, box_overlap
 from hrlm.photos import Photo
 from hrlm.results import Box, Face
 from hrlm.schemes import Scheme
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # a detected face may be the annotated one from this intersection over union of their boxes on
 SAME_PLACE = 0.3
-# the face crop is so much wider than a true box; training's default, and the detector corrects it by its own landmarks
-BOX_MARGIN = 1.5
 _NUMBER = re.compile(r"_\d+$")
 
 
@@ -49,6 +47,9 @@ class LandmarkDetector(Protocol):
 
     @property
     def scheme(self) -> Scheme: ...
+
+    @property
+    def face_margin(self) -> float: ...
 
     def detect_batch(self, photos: Sequence[Photo]) -> list[list[Face]]: ...
 
@@ -102,8 +103,8 @@ class GivenBoxSystem:
         self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
     ) -> list[Prediction | None]:
         boxes = torch.tensor([t.box for t in truths], dtype=torch.float64)
-        sides = BOX_MARGIN * boxes[:, 2:].amax(1)
-        crops = CropTransform.make(boxes[:, :2] + boxes[:, 2:] / 2, sides, 256)
+        # the detector makes the crop as large as its network wants it
+        crops = box_crop(boxes, 256, self._detector.face_margin)
         located = self._detector.locate([photo], [crops])[0]
         deviation = np.sqrt(np.trace(located.covariance, axis1=-2, axis2=-1) / 2)
         return [Face(p, d, t.box, 1.0) for p, d, t in zip(located.points, deviation, truths, strict=True)]

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from hrlm.commands import benchmark
-from hrlm.detector import Located
+from hrlm.detector import Located, first_crops
 from hrlm.evaluation.speed import Memory
 from hrlm.finding import FoundFace
 from hrlm.formats import pts
@@ -32,6 +32,7 @@ class FakeDetector:
     """Finds a face in the upper left fifth of a photo that is not black; off by 2 %, and by 5 % with level 0 alone."""
 
     device = torch.device("cpu")
+    face_margin = 1.5
 
     def __init__(self, model: str, device: str, levels: int = 1, quality: str = "best") -> None:
         self.scheme = load_scheme("ibug68")
@@ -43,6 +44,9 @@ class FakeDetector:
 
     def find(self, photo: Photo, min_face: float = 0) -> list[FoundFace]:
         return [FoundFace((0, 0, 9, 9), 1.0, np.arange(10.0).reshape(5, 2))]
+
+    def first_crops(self, found: Sequence[FoundFace]) -> CropTransform:
+        return first_crops(found, 256, self.face_margin)
 
     def locate(self, photos: Sequence[Photo], crops: Sequence[CropTransform]) -> list[Located]:
         n = len(crops[0])

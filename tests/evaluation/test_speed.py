@@ -6,6 +6,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+from hrlm.detector import first_crops
 from hrlm.errors import PhotoError
 from hrlm.evaluation.speed import (
     STAGES,
@@ -70,6 +71,9 @@ class Counting:
     def find(self, photo: Photo) -> list[FoundFace]:
         time.sleep(0.01)
         return [FoundFace((1, 1, 9, 9), 1.0, np.arange(10.0).reshape(5, 2))] if photo.pixels.max() else []
+
+    def first_crops(self, found: list[FoundFace]) -> CropTransform:
+        return first_crops(found, 256, 1.5)
 
     def locate(self, photos: list[Photo], crops: list[CropTransform]) -> None:
         assert [len(c) for c in crops] == [len(self.find(p)) for p in photos]

@@ -38,6 +38,7 @@ class SpotFinder:
     """A face between the two spots, at their centres of mass; off by `jitter` pixels at every second look."""
 
     scheme: Scheme = SCHEME
+    face_margin = 1.5
 
     def __init__(self, jitter: float = 0, finds: Callable[[Photo], bool] = lambda _: True) -> None:
         self._jitter, self._finds, self._looks = jitter, finds, 0

@@ -129,6 +129,7 @@ def test_files_that_cannot_be_scored_are_named(tmp_path: Path) -> None:
 
 class Locator:
     scheme: Scheme = SCHEME
+    face_margin = 1.5
 
     def detect_batch(self, photos: object) -> list[list[Face]]:
         raise AssertionError("boxes are given")

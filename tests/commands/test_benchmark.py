@@ -34,10 +34,11 @@ class FakeDetector:
     device = torch.device("cpu")
     face_margin = 1.5
 
-    def __init__(self, model: str, device: str, levels: int = 1, quality: str = "best") -> None:
+    def __init__(self, model: str, device: str, levels: int | None = None, quality: str = "best") -> None:
+        self.levels = 2 if levels is None else levels
         self.scheme = load_scheme("ibug68")
         self.info = ModelInfo(model, "ibug68", "7")
-        self._off = 0.02 if levels else 0.05
+        self._off = 0.02 if self.levels else 0.05
 
     def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:
         return [[self.face(p.width / 5)] if p.pixels.max() else [] for p in photos]

@@ -34,6 +34,8 @@ RECROP_SHIFT, RECROP_SCALE, RECROP_TURN = 0.1, 0.2, 0.2
 # so often `best` places the face crop anew by the landmarks seen in it: the finder's box jumps by several crop pixels
 # when a photo changes a little, and every jump moves the landmarks
 SETTLING_LOOKS = 2
+# of the crop's side: one standard deviation of the shifts that training jitters its crops by
+SETTLED_SHIFT = 0.04
 # two found faces whose landmarks agree this much are one face
 SAME_FACE = 0.7
 QUALITIES = ("best", "fast")
@@ -245,12 +247,16 @@ def settled_crop(points: Tensor, scheme: Scheme, size: int, margin: float) -> Cr
 
     The middle of the bounding box trembles with the few landmarks at its rim, four times as far as the mean of all. So
     the crop lies about the mean as the box's middle does in the scheme's own shape; without a shape, around the mean.
+    On a face that is turned or odd the two part: the crop stays within `SETTLED_SHIFT` of where training has it.
     """
     crop = face_crop(points, scheme.normaliser, size, margin)
     shape = torch.tensor(scheme.shape or [[0.0, 0.0], [1.0, 1.0]], dtype=points.dtype, device=points.device)
     low, high = bounding_box(shape)
     away = ((low + high) / 2 - shape.mean(0)) / (margin * (high - low).amax())
-    return replace(crop, centre=points.mean(1) + crop.side[:, None] * (rotation_matrix(crop.angle) @ away))
+    by_mean = points.mean(1) + crop.side[:, None] * (rotation_matrix(crop.angle) @ away)
+    shift = by_mean - crop.centre
+    most = SETTLED_SHIFT * crop.side / shift.norm(dim=-1).clamp_min(1e-9)
+    return replace(crop, centre=crop.centre + shift * most.clamp_max(1.0)[:, None])
 
 
 def better_at(index: Tensor, face: CropTransform, better: CropTransform) -> CropTransform:

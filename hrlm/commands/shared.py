@@ -37,7 +37,8 @@ class Quality(StrEnum):
 DeviceOption = Annotated[Device, typer.Option(help="Where the networks run.")]
 ModelOption = Annotated[str, typer.Option(metavar="NAME_OR_FILE", help="A shipped model or a .safetensors file.")]
 QualityOption = Annotated[
-    Quality, typer.Option(help="best: each face as it is and mirrored, settled; fast: once, in a third of the time.")
+    Quality,
+    typer.Option(help="best: each face as it is and mirrored, settled; fast: once, in a third of the networks' time."),
 ]
 LevelsOption = Annotated[
     int | None,

@@ -15,8 +15,8 @@ from hrlm.training.batches import Batch
 from hrlm.training.config import Stage
 from hrlm.training.data import Sample
 from hrlm.training.objectives import Label, objective
+from hrlm.training.optimisation import autocast
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # pixels of the tiles that teach
 TILE = 288
 # deviations of the priors in units of the normaliser: from what the levels before reach to what they reach on bad days
@@ -27,11 +27,6 @@ LEAST_DENSITY, MOST_ENLARGED = 0.4, 1.25
 FLOOR = -30.0
 # the prior that validation starts from
 VALIDATED_PRIOR = 0.008
-
-
-def autocast(device: torch.device, stage: Stage) -> torch.autocast:
-    """What lets networks compute in the stage's precision."""
-    return torch.autocast(device.type, DTYPES.get(stage.precision), enabled=stage.precision in DTYPES)
 
 
 def native_loss(

@@ -1,4 +1,4 @@
-"""What learns, how fast, and the average that is kept of it."""
+"""What learns, how fast and in which precision, and the average that is kept of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch import nn
 
 from hrlm.models.nets import LandmarkModel
 from hrlm.training.config import Stage
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def learn_only(net: LandmarkModel, stage: Stage) -> None:
@@ -34,6 +36,11 @@ def make_optimizer(net: LandmarkModel, stage: Stage) -> torch.optim.Optimizer:
         [{"params": p, "weight_decay": decay, "peak": stage.rate * slow} for (slow, decay), p in groups.items()],
         lr=stage.rate,
     )
+
+
+def autocast(device: torch.device, stage: Stage) -> torch.autocast:
+    """What lets networks compute in the stage's precision."""
+    return torch.autocast(device.type, DTYPES.get(stage.precision), enabled=stage.precision in DTYPES)
 
 
 def learning_rate(step: int, steps: int) -> float:

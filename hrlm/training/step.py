@@ -14,9 +14,10 @@ from hrlm.models.nets import LandmarkModel
 from hrlm.training.augment import jitter_regions
 from hrlm.training.batches import Batch
 from hrlm.training.config import Stage
-from hrlm.training.native_step import autocast, native_loss
+from hrlm.training.native_step import native_loss
 from hrlm.training.objectives import Label, objective
 from hrlm.training.objectives.labels import contour_directions, contour_triples, edge_directions, stretch
+from hrlm.training.optimisation import autocast
 
 # landmarks that a crop happens to show besides its own teach too, but less
 OTHERS_WEIGHT = 0.15

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from hrlm import detector as detector_module
-from hrlm.detector import Detector, choose_device, face_flags, far_off, first_crops, settled_crop
+from hrlm.detector import (
+    SETTLED_SHIFT,
+    Detector,
+    choose_device,
+    face_flags,
+    far_off,
+    first_crops,
+    settled_crop,
+)
 from hrlm.errors import ModelError, PhotoError
 from hrlm.finding import FoundFace
 from hrlm.geometry import CropTransform, face_crop, resize_points, rotation_matrix
@@ -170,17 +178,28 @@ def test_fast_moves_only_a_crop_that_is_far_off(portrait: Photo, monkeypatch: py
     assert np.linalg.norm(far - near, axis=-1).mean() < 0.02 * fast.scheme.inter_ocular(near)
 
 
-def test_a_settled_crop_moves_with_the_mean_of_the_landmarks(detector: Detector, portrait: Photo) -> None:
-    scheme = detector.scheme
-    points = torch.from_numpy(detector.detect(portrait)[0].landmarks)[None]
+def test_a_settled_crop_hardly_moves_with_one_landmark_at_the_rim() -> None:
+    scheme = load_scheme("ibug68")
+    points = (torch.tensor(scheme.shape, dtype=torch.float64) * 100 + 500)[None]
     crop, usual = settled_crop(points, scheme, 256, 1.5), face_crop(points, scheme.normaliser, 256, 1.5)
     assert (crop.side, crop.angle) == (usual.side, usual.angle)
-    # near enough to where training's crops lie
-    assert not far_off(crop, usual).any()
-    # a landmark at the rim moves the box's middle by half its way, the mean hardly
+    # the chin moves the box's middle by half its way, the mean by a 68th of it
     points[:, 8] += torch.tensor([0.0, 6.8])
     assert (settled_crop(points, scheme, 256, 1.5).centre - crop.centre).norm() < 0.3
     assert (face_crop(points, scheme.normaliser, 256, 1.5).centre - usual.centre).norm() > 3
+
+
+def test_an_odd_face_settles_near_where_training_has_it() -> None:
+    """All but one of the landmarks in one half of the box: their mean is far from its middle."""
+    scheme = load_scheme("ibug68")
+    points = (torch.tensor(scheme.shape, dtype=torch.float64) * 100 + 500)[None]
+    points[:, 0, 0] -= 150
+    crop, usual = settled_crop(points, scheme, 256, 1.5), face_crop(points, scheme.normaliser, 256, 1.5)
+    assert (points.mean(1) - usual.centre).norm() > 0.1 * usual.side
+    shift = crop.centre - usual.centre
+    assert float(shift.norm() / usual.side) == pytest.approx(SETTLED_SHIFT)
+    assert shift[0, 0] > 0.03 * usual.side
+    assert not far_off(crop, usual).any()
 
 
 def test_a_usual_face_settles_where_training_has_it() -> None:

@@ -178,7 +178,8 @@ def _workers(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # the files in hand are finished all the same: whoever looks next finds no half of one
+        pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 

@@ -59,13 +59,21 @@ class Detector:
             network alone; by default 2 for `best` and 1 for `fast`. A model without level 2 does the same with 1.
         quality: `best` settles every face crop by the face's own landmarks, whatever the finder's box was, and looks at
             the face as it is and mirrored, at nearly three times the networks' time; `fast` looks once.
+        habits: whether landmarks lie where the annotators of the training photos would have put them (for `ibug68` in
+            the mean 0.8 % of the inter-ocular distance further right in the picture), or where a network finds them
+            that has seen every face mirrored too. A model without a shape model knows no habits.
 
     Raises:
         ModelError: no such model, a damaged file, or a device that is not there.
     """
 
     def __init__(
-        self, model: str | Path = "ibug68", device: str = "auto", levels: int | None = None, quality: str = "best"
+        self,
+        model: str | Path = "ibug68",
+        device: str = "auto",
+        levels: int | None = None,
+        quality: str = "best",
+        habits: bool = True,
     ) -> None:
         if levels not in (None, 0, 1, 2) or quality not in QUALITIES:
             known = " or ".join(QUALITIES)
@@ -75,7 +83,7 @@ class Detector:
         self._net, self._config = prepare(loaded.net), loaded.config
         self.info, self.metadata = loaded.info, loaded.metadata
         self.scheme = loaded.net.scheme
-        self.quality = quality
+        self.quality, self._habits = quality, habits
         self.levels = (2 if quality == "best" else 1) if levels is None else levels
         # another scheme's landmarks lie elsewhere about a found face
         self._placement = dict(loaded.metadata.get("placement") or {})
@@ -156,6 +164,7 @@ class Detector:
         if self.levels > 1 and self._net.native is not None:
             refined = [self._net.native.refine(*one) for one in zip(pixels, points, covariance, strict=True)]
             points, covariance = (torch.stack(part) for part in zip(*refined, strict=True))
+        points, covariance = self._net.shaped(points, covariance, self.levels > 0, self._habits)
         return points.numpy(), covariance.numpy()
 
     def _views(self, face: CropTransform) -> list[CropTransform]:

@@ -246,3 +246,18 @@ def test_flags() -> None:
     assert face_flags(points + 20, sure, 0.1, 80, photo) == ("cut",)
     assert face_flags(points, sure, 2.0, 20, photo) == ("small", "turned")
     assert face_flags(points, sure * 9, 0.0, 80, photo) == ("uncertain",)
+
+
+def test_annotators_habits_may_be_left_out(detector: Detector, portrait: Photo) -> None:
+    """Without them a mirrored photo gives the mirrored landmarks; those of ibug68 put them further right in both."""
+    plain = Detector(device="cpu", habits=False)
+    mirrored = Photo.from_array(np.ascontiguousarray(portrait.pixels[:, ::-1]))
+
+    def difference(of: Detector) -> np.ndarray:
+        own, other = (of.detect(photo)[0].landmarks for photo in (portrait, mirrored))
+        back = np.stack([portrait.width - 1 - other[:, 0], other[:, 1]], 1)[list(of.scheme.mirror)]
+        return (own - back) / of.scheme.inter_ocular(own)
+
+    assert abs(difference(plain)[:, 0].mean()) < 0.003
+    assert 0.008 < difference(detector)[:, 0].mean() < 0.03
+    assert detector.detect(portrait)[0].deviation == pytest.approx(plain.detect(portrait)[0].deviation)

@@ -19,6 +19,7 @@ from hrlm.commands.shared import (
     Quality,
     QualityOption,
     QuietOption,
+    SymmetricOption,
     refuse,
 )
 
@@ -87,6 +88,7 @@ def command(
     device: DeviceOption = Device.AUTO,
     quality: QualityOption = Quality.BEST,
     levels: LevelsOption = None,
+    symmetric: SymmetricOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure landmark errors on annotated photos, for the full system and for its global network alone.
@@ -121,8 +123,8 @@ def command(
         for folder in (out, save_reduced, json_file.parent if json_file else None):
             if folder:
                 prepare_folder(folder)
-        full = Detector(model, device=device.value, levels=levels, quality=quality.value)
-        alone = Detector(model, device=device.value, quality=quality.value, levels=0)
+        full = Detector(model, device=device.value, levels=levels, quality=quality.value, habits=not symmetric)
+        alone = Detector(model, device=device.value, quality=quality.value, levels=0, habits=not symmetric)
         maps = correspondences(full.scheme, points_map)
         try:
             found = find_data(data, full.scheme, maps)
@@ -175,6 +177,7 @@ def command(
             "device": str(full.device),
             "quality": quality.value,
             "levels": str(full.levels),
+            "habits": "left out" if symmetric else "the annotators'",
             "boxes": boxes.value,
         }
         report = Report(full.scheme, about, measured, widths, calibration, stability_rows(moved), timing, problems)

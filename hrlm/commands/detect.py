@@ -21,6 +21,7 @@ from hrlm.commands.shared import (
     Quality,
     QualityOption,
     QuietOption,
+    SymmetricOption,
     amount,
     conclude,
     given_paths,
@@ -71,6 +72,7 @@ def command(
     device: DeviceOption = Device.AUTO,
     quality: QualityOption = Quality.BEST,
     levels: LevelsOption = None,
+    symmetric: SymmetricOption = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do again what an earlier run into DIR has finished.")
     ] = False,
@@ -133,10 +135,18 @@ def command(
             if share.count == 1:
                 # beside other shares these may be files that are being written
                 remove_temporary({out, *((out / s.result).parent for s in found.sources)})
-            make = partial(Detector, model, device=device.value, levels=levels, quality=quality.value)
+            make = partial(
+                Detector, model, device=device.value, levels=levels, quality=quality.value, habits=not symmetric
+            )
             detector = make()
             check_tables(tables, detector.scheme)
-            what = {"faces": faces.value, "min_face": min_face, "quality": quality.value, "levels": detector.levels}
+            what = {
+                "faces": faces.value,
+                "min_face": min_face,
+                "quality": quality.value,
+                "levels": detector.levels,
+                "symmetric": symmetric,
+            }
             mark = fingerprint(find_weights(model), version=detector.info.version, **what)
             journal = Journal(out, share)
             if ray is not None:

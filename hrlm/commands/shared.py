@@ -40,6 +40,13 @@ QualityOption = Annotated[
     Quality,
     typer.Option(help="best: each face as it is and mirrored, settled; fast: once, in a third of the networks' time."),
 ]
+SymmetricOption = Annotated[
+    bool,
+    typer.Option(
+        "--symmetric",
+        help="Leave out the habits of the training photos' annotators, who put most landmarks a little further right.",
+    ),
+]
 LevelsOption = Annotated[
     int | None,
     typer.Option(

@@ -16,12 +16,13 @@ from hrlm.errors import ModelError
 from hrlm.models.files import weights_folder
 from hrlm.models.native import NativeLevel
 from hrlm.models.nets import LandmarkModel
+from hrlm.models.shape import ShapeModel
 from hrlm.results import ModelInfo
 from hrlm.schemes import parse_scheme
 
 FORMAT = "hrlm.model/1"
-# a few numbers that are worth full precision
-CALIBRATION = ("variance_scale", "global_weight", "native.prior_scale", "native.offset")
+# a few numbers that are worth full precision, by the beginning of their names
+CALIBRATION = ("variance_scale", "global_weight", "native.prior_scale", "native.offset", "shape_model.")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class ModelConfig:
         native: landmarks that level 2 looks at, by number, each with its mirror twin; none for no level 2.
         native_width: its channels.
         native_unit: pixels between the normaliser's landmarks up to which it sees a photo at its own density.
+        shape_modes: principal components of the shape model; 0 for none.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ModelConfig:
     native: tuple[int, ...] = ()
     native_width: int = 48
     native_unit: float = 640.0
+    shape_modes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "native", tuple(self.native))
@@ -78,6 +81,8 @@ def build_model(config: ModelConfig) -> LandmarkModel:
     )
     if config.native:
         net.native = NativeLevel(net.scheme, config.native, config.native_width, config.native_unit)
+    if config.shape_modes:
+        net.shape_model = ShapeModel(net.scheme, config.shape_modes)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -104,7 +109,7 @@ def save_model(path: Path, net: LandmarkModel, config: ModelConfig, metadata: Ma
         metadata: JSON-able; at least `version`, `trained_on` and `terms`.
     """
     tensors = {
-        k: (v.half() if v.is_floating_point() and k not in CALIBRATION else v).contiguous()
+        k: (v.half() if v.is_floating_point() and not k.startswith(CALIBRATION) else v).contiguous()
         for k, v in net.state_dict().items()
         if not k.endswith("num_batches_tracked")
     }

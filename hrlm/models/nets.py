@@ -15,6 +15,7 @@ from hrlm.models.fusion import fuse
 from hrlm.models.heatmaps import cells_to_pixels, decode, probabilities
 from hrlm.models.native import NativeLevel
 from hrlm.models.pyramid import Pyramid
+from hrlm.models.shape import ShapeModel
 from hrlm.schemes import Scheme
 
 
@@ -34,7 +35,7 @@ class Estimates:
 
 
 class LandmarkModel(nn.Module):
-    """Levels 0 and 1: where to look, and where exactly; `native` is level 2, where a model has one.
+    """Levels 0 and 1: where to look, and where exactly; a model may have `native`, level 2, and a `shape_model`.
 
     Args:
         scheme: the landmarks and regions.
@@ -59,6 +60,7 @@ class LandmarkModel(nn.Module):
         self.attention = RegionAttention(scheme)
         self.regional_net = Pyramid(len(scheme), regional_width, context=len(scheme))
         self.native: NativeLevel | None = None
+        self.shape_model: ShapeModel | None = None
         pairs = [
             (r, landmark, scheme.mirror[landmark] if region.mirrored else landmark)
             for r, region in enumerate(scheme.regions)
@@ -153,6 +155,12 @@ class LandmarkModel(nn.Module):
         if fine:
             covariance = covariance * self._scale(2, covariance)
         return points.unflatten(0, (faces, -1)), covariance.unflatten(0, (faces, -1))
+
+    def shaped(self, points: Tensor, covariance: Tensor, full: bool, habits: bool = True) -> tuple[Tensor, Tensor]:
+        """Points and covariance as of `fuse`, after the shape model's word where there is one; see `ShapeModel`."""
+        if self.shape_model is None:
+            return points, covariance
+        return self.shape_model(points, covariance, full, habits)
 
     def _scale(self, level: int, like: Tensor) -> Tensor:
         return self.variance_scale[level].to(like.device, like.dtype)

@@ -162,8 +162,7 @@ def sheet(config: TrainConfig) -> np.ndarray:
         HrlmError: nothing can be shown.
     """
     scheme = load_scheme(config.scheme)
-    side = max(stage.max_side for stage in config.stages)
-    loaded = load_sources(config.data, scheme, side, Memory(0), lambda line: None)
+    loaded = load_sources(config.data, scheme, config.max_side, Memory(0), lambda line: None)
     groups = [own.training for own in loaded if len(own.training)]
     others = Joined(groups)
     margin = float(config.model.get("face_margin", ModelConfig.face_margin))

@@ -219,6 +219,8 @@ class TrainConfig:
             raise ConfigError("style keeps what a trained model still reads right: name one as style_judge")
         if self.native and self.start in FRESH:
             raise ConfigError("level 2 refines a trained model's landmarks: start from a .safetensors file")
+        if not self.stages and self.start in FRESH:
+            raise ConfigError("without stages nothing is learnt: list some, or start from a .safetensors file")
         if not self.native and any("native" in s.train for s in self.stages):
             raise ConfigError("native learns in a training of its own: take its stage into another configuration")
         cache_bytes(self.cache)
@@ -230,7 +232,17 @@ class TrainConfig:
     @property
     def native(self) -> bool:
         """Whether it is level 2 that learns."""
-        return all(s.train == ("native",) for s in self.stages)
+        return bool(self.stages) and all(s.train == ("native",) for s in self.stages)
+
+    @property
+    def refines(self) -> bool:
+        """Whether the levels 0 and 1 stay as they are."""
+        return self.native or not self.stages
+
+    @property
+    def max_side(self) -> int:
+        """What faces are kept with at most, long side in pixels."""
+        return max((s.max_side for s in self.stages), default=Stage.max_side)
 
 
 def cache_bytes(text: str) -> int:
@@ -272,7 +284,7 @@ def _build(data: Any, folder: Path) -> TrainConfig:
         raise ConfigError("must be a mapping with name, out, data and stages")
     data = dict(data)
     for key in ("name", "out", "data", "stages"):
-        if not data.get(key):
+        if not data.get(key) and data.get(key) != []:
             raise ConfigError(f"lacks {key!r}: add it")
     data["out"] = folder / data["out"]
     sources = [_make(Source, d, "data") for d in data["data"]]

@@ -66,7 +66,7 @@ def gather(
     groups: list[Samples] = []
     shares, styles, prior = [], [], None
     validation: list[Samples] = []
-    for own in load_sources(config.data, scheme, max(s.max_side for s in config.stages), memory, say):
+    for own in load_sources(config.data, scheme, config.max_side, memory, say):
         source = own.source
         say(f"{source.path.name}: {len(own.training)} faces to train on, {len(own.validation)} to validate on")
         if source.own_convention:

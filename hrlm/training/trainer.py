@@ -24,6 +24,7 @@ from hrlm.models.build import (
     save_model,
 )
 from hrlm.models.nets import LandmarkModel
+from hrlm.models.shape import ShapeModel
 from hrlm.schemes import load_scheme
 from hrlm.training.batches import Batch, training_batches
 from hrlm.training.checkpoints import Best, Place, load, refuse, save, save_failed
@@ -36,6 +37,7 @@ from hrlm.training.memory import keep_freed_memory, recomputed_activations
 from hrlm.training.native_step import validate_native
 from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
 from hrlm.training.placement import placement
+from hrlm.training.shape_fitting import fit_shape_model
 from hrlm.training.step import batch_losses
 from hrlm.training.validation import calibrate, change_table, region_errors, validate
 
@@ -81,6 +83,7 @@ class Trainer:
         # as it is today: weights carry it as it was when they were trained
         self.scheme = scheme = load_scheme(config.scheme)
         started_from: LandmarkModel | None = None
+        self.shape_before: ShapeModel | None = None
         self.started_from: Mapping[str, Any] = {}
         if config.start in FRESH:
             self.model = ModelConfig(**{"name": config.name, "scheme": scheme.source, **config.model})
@@ -90,6 +93,10 @@ class Trainer:
                 raise ModelError(f"{config.start}: was trained for another scheme than {scheme.name}")
             self.model, started_from = _extended(loaded.config, config), loaded.net
             self.started_from = loaded.metadata
+            if not config.native:
+                # what the levels find will change, and with it what is left to say of it
+                self.shape_before, started_from.shape_model = started_from.shape_model, None
+                self.model = replace(self.model, shape_modes=0)
         torch.manual_seed(config.seed)
         self.net = build_model(self.model)
         if config.start == "imagenet":
@@ -154,14 +161,16 @@ class Trainer:
             self.processes.wait()
             return path
         figures: dict[str, Any] = {}
-        if self.validation:
-            if not self.config.native:
+        if not self.config.native:
+            if self.validation:
                 calibrate(self.ema, self.model, self.validation, self.device)
+            self._fit_shape_model()
+        if self.validation:
             figures = self._figures()
             self.say("validation: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
             if not self.config.native:
                 self._say_changes()
-        if self.config.native:
+        if self.config.refines:
             figures = {**self.started_from.get("validation", {}), **figures}
         metadata = {
             "version": self.config.version,
@@ -169,21 +178,29 @@ class Trainer:
             "terms": self._with_started("terms", sorted({s.terms for s in self.config.data if s.terms})),
             "started_from": self.config.start if self.config.start in FRESH else Path(self.config.start).name,
             "faces": len(self.training),
-            "samples": {s.name: s.samples for s in self.config.stages},
+            "samples": {s.name: s.samples for s in self.config.stages} or self.started_from.get("samples", {}),
             "validation": figures,
             # where a detector should look for these landmarks about a found face
             "placement": self.started_from.get("placement")
-            if self.config.native
+            if self.config.refines
             else placement(self._some_faces(), FaceFinder().find),
         }
         save_model(path, self.ema, self.model, metadata)
         self.processes.wait()
         return path
 
+    def _fit_shape_model(self) -> None:
+        before = self.shape_before
+        found = fit_shape_model(
+            self.ema, self.model, Joined(self.groups), self.validation, self.device, before.cpu() if before else None
+        )
+        self.ema.shape_model = found
+        self.model = replace(self.model, shape_modes=found.modes.shape[1] if found else 0)
+        self.say(f"shape model: {self.model.shape_modes} components" if found else "shape model: none")
+
     def _with_started(self, key: str, own: list[str]) -> list[str]:
-        """What the metadata list of this training, after what the levels that it leaves alone were made of."""
-        before = self.started_from.get(key, []) if self.config.native else []
-        return list(dict.fromkeys([*before, *own]))
+        """The metadata's list of this training, after that of the weights that it started from."""
+        return list(dict.fromkeys([*self.started_from.get(key, []), *own]))
 
     def _figures(self) -> dict[str, float]:
         """What the averaged weights do on the validation faces."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,21 @@ BATCH = 8
 # what `validate` reports
 FIGURES = ("global nme", "global inner", "full nme", "full inner")
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the levels, without the shape model, make of B faces.
+
+    Args:
+        labels, visible: as of `Batch`.
+        levels: points `(B, N, 2)` in the photos' pixels and covariance `(B, N, 2, 2)`, on the CPU, of the global
+            network alone and of the full system (levels 0 and 1).
+    """
+
+    labels: torch.Tensor
+    visible: torch.Tensor
+    levels: tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 @torch.no_grad()
@@ -40,7 +55,7 @@ def _batches(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample]) 
 def predict(
     net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
 ) -> list[np.ndarray]:
-    """The full system's landmarks `(N, 2)` of every sample, in its pixels; levels 0 and 1."""
+    """The full system's landmarks `(N, 2)` of every sample, in its pixels; levels 0 and 1, without the shape model."""
     return [points for points, _ in estimates(net, model, samples, device)]
 
 
@@ -48,12 +63,17 @@ def estimates(
     net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """As `predict`, each with its covariance `(N, 2, 2)`."""
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    full = (look.levels[1] for look in looks(net, model, samples, device))
+    return [each for points, covariance in full for each in zip(points.numpy(), covariance.numpy(), strict=True)]
+
+
+def looks(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device) -> Iterator[Look]:
+    """The samples, a few at a time."""
     for batch in _batches(net, model, samples):
-        levels = estimate(net, batch, device)
-        points, covariance = net.fuse(levels[:1], levels[1:], len(batch.points))
-        found += zip(points.cpu().numpy(), covariance.cpu().numpy(), strict=True)
-    return found
+        both = estimate(net, batch, device)
+        coarse, full = (net.fuse(both[:1], fine, len(batch.points)) for fine in ([], both[1:]))
+        levels = (coarse[0].cpu(), coarse[1].cpu()), (full[0].cpu(), full[1].cpu())
+        yield Look(batch.points, batch.visible, levels)
 
 
 def errors(
@@ -61,14 +81,13 @@ def errors(
 ) -> dict[str, np.ndarray]:
     """Errors `(faces, N)` in % of the normaliser of the `global` network alone and the `full` system; NaN if unseen."""
     found: dict[str, list[np.ndarray]] = {"global": [], "full": []}
-    for batch in _batches(net, model, samples):
-        levels = estimate(net, batch, device)
-        truth = batch.points.numpy()
+    for look in looks(net, model, samples, device):
+        truth = look.labels.numpy()
         size = net.scheme.inter_ocular(truth)[:, None]
-        for name, fine in (("global", []), ("full", levels[1:])):
-            points = net.fuse(levels[:1], fine, len(truth))[0].cpu().numpy()
+        for name, full in (("global", False), ("full", True)):
+            points = net.shaped(*look.levels[full], full)[0].numpy()
             error = 100 * np.linalg.norm(points - truth, axis=-1) / size
-            found[name].append(np.where(batch.visible.numpy() > 0, error, np.nan))
+            found[name].append(np.where(look.visible.numpy() > 0, error, np.nan))
     return {name: np.concatenate(each) for name, each in found.items()}
 
 
@@ -100,7 +119,11 @@ def region_errors(
 
 
 def change_table(before: dict[str, float] | None, after: dict[str, float]) -> list[str]:
-    """Lines of a table of `region_errors`, beside those of the weights that the training started from, if any."""
+    """Lines of a table of `region_errors`, beside those of the weights that the training started from, if any.
+
+    Regions of which no face shows a landmark are left out.
+    """
+    after = {name: value for name, value in after.items() if np.isfinite(value)}
     wide = max(map(len, after))
     if before is None:
         return [f"{name:<{wide}}  {value:6.2f}" for name, value in after.items()]

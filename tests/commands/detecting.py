@@ -25,7 +25,9 @@ class FakeDetector:
     before: Before = staticmethod(lambda photos: None)
     batches: list[int]
 
-    def __init__(self, model: str, device: str, levels: int | None = None, quality: str = "best") -> None:
+    def __init__(
+        self, model: str, device: str, levels: int | None = None, quality: str = "best", habits: bool = True
+    ) -> None:
         self.levels = levels
         self.scheme = load_scheme("ibug68")
         self.device = torch.device("cpu")

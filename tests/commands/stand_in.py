@@ -25,7 +25,7 @@ SECONDS = 0.05
 class StandIn:
     """Finds faces by the checksum of the pixels, and slightly other ones in other company, as networks do."""
 
-    def __init__(self, model: str, device: str, levels: int | None, quality: str) -> None:
+    def __init__(self, model: str, device: str, levels: int | None, quality: str, habits: bool) -> None:
         self.levels = levels
         self.scheme = load_scheme("ibug68")
         self.device = types.SimpleNamespace(type="cpu")

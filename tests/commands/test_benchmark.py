@@ -34,7 +34,9 @@ class FakeDetector:
     device = torch.device("cpu")
     face_margin = 1.5
 
-    def __init__(self, model: str, device: str, levels: int | None = None, quality: str = "best") -> None:
+    def __init__(
+        self, model: str, device: str, levels: int | None = None, quality: str = "best", habits: bool = True
+    ) -> None:
         self.levels = 2 if levels is None else levels
         self.scheme = load_scheme("ibug68")
         self.info = ModelInfo(model, "ibug68", "7")

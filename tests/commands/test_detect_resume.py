@@ -111,7 +111,9 @@ def test_what_is_done_is_not_done_again(folder: Path, tmp_path: Path, fake: type
     assert "8 photos," in run(folder, "--out", out, "--overwrite").stderr
 
 
-@pytest.mark.parametrize("option", [["--faces", "largest"], ["--min-face", "3"], ["--quality", "fast"]])
+@pytest.mark.parametrize(
+    "option", [["--faces", "largest"], ["--min-face", "3"], ["--quality", "fast"], ["--symmetric"]]
+)
 def test_other_options_find_anew(folder: Path, tmp_path: Path, option: list[str]) -> None:
     run(folder, "--out", tmp_path / "out")
     assert "8 photos," in run(folder, "--out", tmp_path / "out", *option).stderr

@@ -9,6 +9,7 @@ from drawn import SCHEME, draw
 
 from hrlm.errors import ModelError
 from hrlm.models.build import load_model
+from hrlm.training import shape_fitting
 from hrlm.training.config import Source, Stage, TrainConfig
 from hrlm.training.data import Sample
 from hrlm.training.optimisation import learning_rate
@@ -138,3 +139,39 @@ def test_labels_of_another_convention_are_moved_to_the_starting_models(
         offsets = (moved.points - own.points) @ trainer.net.scheme.face_frame(own.points)
         assert offsets == pytest.approx(np.tile([0, 0.08], (4, 1)), abs=1e-3)
     assert any("labels moved by 8.00 %" in line for line in lines)
+
+
+def test_without_stages_a_shape_model_is_fitted_to_weights_that_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, _ = train(config(tmp_path, "a"))
+    assert first is not None
+    start = load_model(first)
+    assert start.net.shape_model is None
+    monkeypatch.setattr(shape_fitting, "FEWEST", 4)
+    monkeypatch.setattr(shape_fitting, "FEWEST_FOR_HABITS", 4)
+    # four landmarks of ten faces: whether it helps is chance
+    monkeypatch.setattr(shape_fitting, "_error", lambda scheme, model, seen: float(model is None))
+    settings = replace(config(tmp_path, "b"), start=str(first), model={}, stages=())
+    path, lines, losses = train(settings)
+    assert path is not None
+    assert losses == []
+    assert any(line.startswith("shape model: 2 components") for line in lines)
+    loaded = load_model(path)
+    assert loaded.config.shape_modes == 2
+    assert loaded.metadata["trained_on"] == start.metadata["trained_on"]
+    assert loaded.metadata["samples"] == start.metadata["samples"]
+    shape_model = loaded.net.shape_model
+    assert shape_model is not None
+    assert shape_model.habit.any()
+    own = loaded.net.state_dict()
+    for name, tensor in start.net.state_dict().items():
+        if name not in ("variance_scale", "global_weight") and not name.endswith("num_batches_tracked"):
+            assert torch.equal(own[name], tensor), name
+
+    # a training that changes what the levels find starts without
+    trainer = Trainer(
+        replace(settings, out=tmp_path / "c", start=str(path), stages=STAGES), CPU, print, lambda *_: None
+    )
+    assert trainer.net.shape_model is None
+    assert trainer.shape_before is not None

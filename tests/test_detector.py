@@ -261,3 +261,16 @@ def test_annotators_habits_may_be_left_out(detector: Detector, portrait: Photo) 
     assert abs(difference(plain)[:, 0].mean()) < 0.003
     assert 0.008 < difference(detector)[:, 0].mean() < 0.03
     assert detector.detect(portrait)[0].deviation == pytest.approx(plain.detect(portrait)[0].deviation)
+
+
+def test_the_dense_model_finds_pupils_and_irises(portrait: Photo) -> None:
+    dense = Detector("frl189", device="cpu")
+    faces = dense.detect(portrait)
+    assert len(faces) == 1
+    points = dict(zip(dense.scheme.landmarks, faces[0].landmarks, strict=True))
+    assert np.abs(np.stack([points["pupil_right"], points["pupil_left"]]) - PUPILS).max() < 2
+    for side, pupil in zip(("right", "left"), PUPILS, strict=True):
+        iris = np.stack([at for name, at in points.items() if name.startswith(f"iris_{side}")])
+        assert np.abs(iris.mean(0) - pupil).max() < 2
+        assert np.linalg.norm(iris - iris.mean(0), axis=1).max() < 8
+    assert dense.metadata["terms"][0].endswith("CC BY 4.0")

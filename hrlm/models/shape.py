@@ -19,6 +19,8 @@ from hrlm.schemes import Scheme
 
 # a ridge regression's penalty, a face, in squared units of the normaliser
 RIDGE = 3e-3
+# of a component's standard deviation: no shape is taken to be further out where habits are told by it
+FURTHEST = 3.0
 # of the variance that levels state: it says how far labels lie from a landmark, and only this much of that is the
 # levels' own doubt, the rest the labels'
 OWN_DOUBT = 0.3
@@ -45,14 +47,14 @@ class ShapeModel(nn.Module):
     def __init__(self, scheme: Scheme, modes: int) -> None:
         super().__init__()
         n = len(scheme)
-        self._normaliser = scheme.normaliser
+        self._normaliser, self._mirror = scheme.normaliser, list(scheme.mirror)
         self.register_buffer("mean", torch.zeros(n, 2))
         # columns as long as a standard deviation; each coordinate has `noise` of variance beside
         self.register_buffer("modes", torch.zeros(2 * n, modes))
         self.register_buffer("noise", torch.ones(()))
         # of the global network alone, and of the full system
         self.register_buffer("habit", torch.zeros(2, n, 2))
-        self.register_buffer("habit_by_shape", torch.zeros(2, 2 * n, 2 * n))
+        self.register_buffer("habit_by_shape", torch.zeros(2, modes, 2 * n))
         self.register_buffer("variance_scale", torch.ones(2))
 
     def forward(self, points: Tensor, covariance: Tensor, full: bool, habits: bool = True) -> tuple[Tensor, Tensor]:
@@ -89,18 +91,24 @@ class ShapeModel(nn.Module):
     def _add_habits(self, points: Tensor, full: bool) -> Tensor:
         level = int(full)
         frame, middle = align(points, self.mean.to(points))
-        shape = (points - middle) @ frame
-        by_shape = (shape - self.mean.to(points)).flatten(1) @ self.habit_by_shape[level].to(points)
+        by_shape = self._components((points - middle) @ frame) @ self.habit_by_shape[level].to(points)
         habit = self.habit[level].to(points) + by_shape.unflatten(1, (-1, 2))
         return points + habit @ torch.linalg.inv(frame)
 
+    def _components(self, shapes: Tensor) -> Tensor:
+        """How far aligned shapes `(B, N, 2)` lie along the components, `(B, K)` in their standard deviations."""
+        modes = self.modes.to(shapes)
+        along = (shapes - self.mean.to(shapes)).flatten(1) @ modes / modes.square().sum(0).clamp_min(1e-12)
+        return along.clamp(-FURTHEST, FURTHEST)
+
     def fit(self, shapes: Tensor) -> None:
-        """Learn the Gaussian.
+        """Learn the Gaussian, in which a face and its mirror image are equally likely.
 
         Args:
-            shapes: `(F, N, 2)` labelled faces in pixels of any kind; F above K.
+            shapes: `(F, N, 2)` labelled faces in pixels of any kind; 2 F above K.
         """
         shapes = shapes.double()
+        shapes = torch.cat([shapes, shapes[:, self._mirror] * shapes.new_tensor([-1.0, 1.0])])
         # a mean shape that is level, so that the first round aligns well
         self.mean.copy_(_normalised((shapes - shapes.mean(1, keepdim=True))[0], self._normaliser))
         for _ in range(ALIGNING_ROUNDS):
@@ -122,22 +130,24 @@ class ShapeModel(nn.Module):
         Args:
             points: `(F, N, 2)` in photo pixels, as of `draw`.
             labels: `(F, N, 2)` in photo pixels.
-            visible: `(F, N)`, above 0 for landmarks that are labelled. One that never is gets no habit.
+            visible: `(F, N)`, above 0 for landmarks that are labelled. One that never is keeps the habit that it has.
             full: as of `forward`.
         """
         points = points.double()
         frame, middle = align(points, self.mean.to(points))
-        shape = ((points - middle) @ frame - self.mean.to(points)).flatten(1)
+        along = self._components((points - middle) @ frame)
         left = (labels.double() - points) @ frame
-        known = torch.cat([shape, shape.new_ones(len(shape), 1)], 1)
+        known = torch.cat([along, along.new_ones(len(along), 1)], 1)
+        # as on the shape itself: what varies less costs more; the constant costs nothing
+        cost = RIDGE / self.modes.to(points).square().sum(0).clamp_min(1e-12)
+        cost = torch.cat([cost, cost.new_zeros(1)])
         by_shape, habit = self.habit_by_shape[int(full)], self.habit[int(full)]
         for landmark in range(points.shape[1]):
             own = visible[:, landmark] > 0
-            rows, count = known[own], int(own.sum())
-            # the constant costs nothing, but something must hold it where nobody labelled
-            penalty = torch.full_like(known[0], RIDGE * max(1, count))
-            penalty[-1] = 0 if count else 1
-            solved = torch.linalg.solve(rows.T @ rows + penalty.diag(), rows.T @ left[own, landmark])
+            if not own.any():
+                continue
+            rows = known[own]
+            solved = torch.linalg.solve(rows.T @ rows + (len(rows) * cost).diag(), rows.T @ left[own, landmark])
             by_shape[:, 2 * landmark : 2 * landmark + 2] = solved[:-1]
             habit[landmark] = solved[-1]
 

@@ -121,7 +121,8 @@ def check(config: TrainConfig, progress: Progress = lambda done, total: None) ->
     for part in usable:
         for face in part.faces.training if part.faces else ():
             taught |= face.visible
-    for i in np.flatnonzero(~taught):
+    # where nothing learns, what no face shows stays as it was
+    for i in np.flatnonzero(~taught) if not config.refines else ():
         report.problems.append(Problem(faults.UNTAUGHT, f"{scheme.landmarks[i]}: no training face shows it"))
     report.problems += _photos(usable, template, progress)
     return report

@@ -284,7 +284,7 @@ def _build(data: Any, folder: Path) -> TrainConfig:
         raise ConfigError("must be a mapping with name, out, data and stages")
     data = dict(data)
     for key in ("name", "out", "data", "stages"):
-        if not data.get(key) and data.get(key) != []:
+        if not data.get(key) and (key, data.get(key)) != ("stages", []):
             raise ConfigError(f"lacks {key!r}: add it")
     data["out"] = folder / data["out"]
     sources = [_make(Source, d, "data") for d in data["data"]]

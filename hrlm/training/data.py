@@ -234,10 +234,15 @@ class Samples(Sequence[Sample]):
 
 
 class Joined(Sequence[Sample]):
-    """Several sequences of faces as one."""
+    """Several sequences of faces as one, which are read when they are asked for.
 
-    def __init__(self, parts: Sequence[Sequence[Sample]]) -> None:
-        self._places = [(part, i) for part in parts for i in range(len(part))]
+    Args:
+        most: only so many of them, evenly out of all; 0 for all.
+    """
+
+    def __init__(self, parts: Sequence[Sequence[Sample]], most: int = 0) -> None:
+        places = [(part, i) for part in parts for i in range(len(part))]
+        self._places = places[:: -(-len(places) // most)] if most and places else places
 
     def __len__(self) -> int:
         return len(self._places)

@@ -12,7 +12,7 @@ from hrlm.models.build import ModelConfig
 from hrlm.models.nets import LandmarkModel
 from hrlm.models.shape import ShapeModel
 from hrlm.schemes import Scheme
-from hrlm.training.data import Sample
+from hrlm.training.data import Joined, Sample
 from hrlm.training.validation import Look, looks, mahalanobis
 
 # principal components at most, and faces that each of them needs
@@ -28,6 +28,7 @@ def fit_shape_model(
     validation: Sequence[Sample],
     device: torch.device,
     before: ShapeModel | None,
+    most: int = ENOUGH,
 ) -> ShapeModel | None:
     """The shape model with the least error on the validation faces: a new one, an earlier one, a mixture, or none.
 
@@ -37,14 +38,14 @@ def fit_shape_model(
     Args:
         net: calibrated, levels 0 and 1; its own shape model is not looked at.
         before: the shape model of the weights that training started from.
+        most: so many of the training faces are looked at.
     """
     plain = _without_habits(before) if before is not None else None
     if not validation:
         return plain
-    some = [training[i] for i in range(0, len(training), -(-len(training) // ENOUGH))]
-    seen, judged = (list(looks(net, model, faces, device)) for faces in (some, validation))
+    seen, judged = (list(looks(net, model, faces, device)) for faces in (Joined([training], most), validation))
     gaussian = fit_gaussian(net.scheme, seen)
-    candidates = [None, before, plain, *(fit_habits(each, seen) for each in (plain, gaussian) if each is not None)]
+    candidates = [None, before, plain, *(fit_habits(each, seen) for each in (before, gaussian) if each is not None)]
     chosen = min(candidates, key=lambda each: _error(net.scheme, each, judged))
     if chosen is not None:
         chosen = copy.deepcopy(chosen)
@@ -55,16 +56,17 @@ def fit_shape_model(
 def fit_gaussian(scheme: Scheme, seen: Sequence[Look]) -> ShapeModel | None:
     """A shape model without habits of the faces that show every landmark; None where there are too few."""
     labels = torch.cat([look.labels[look.visible.all(1)] for look in seen])
-    if len(labels) < FEWEST:
+    modes = min(MODES, len(labels) // FACES_A_MODE, 2 * len(scheme) - 4)
+    if len(labels) < FEWEST or modes < 1:
         return None
-    shape_model = ShapeModel(scheme, min(MODES, len(labels) // FACES_A_MODE, 2 * len(scheme) - 4))
+    shape_model = ShapeModel(scheme, modes)
     shape_model.fit(labels)
     return shape_model
 
 
-def fit_habits(gaussian: ShapeModel, seen: Sequence[Look]) -> ShapeModel:
-    """A shape model with habits, where there are enough faces to tell them."""
-    shape_model = _without_habits(gaussian)
+def fit_habits(shape_model: ShapeModel, seen: Sequence[Look]) -> ShapeModel:
+    """The shape model with new habits, for those landmarks that enough faces tell of."""
+    shape_model = copy.deepcopy(shape_model)
     labels, visible = (torch.cat(part) for part in zip(*((look.labels, look.visible) for look in seen), strict=True))
     # a landmark that few faces show
     visible = visible * (visible.gt(0).sum(0) >= FEWEST_FOR_HABITS)

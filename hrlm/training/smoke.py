@@ -15,6 +15,7 @@ from hrlm.training.trainer import Trainer
 
 STEPS = 10
 FACES = 8
+FACES_TO_FIT = 60
 Say = Callable[[str], None]
 
 
@@ -26,7 +27,7 @@ def rehearse(config: TrainConfig, device: torch.device, say: Say) -> None:
     """Train ten steps of each stage with the real data, batches and sizes, and throw the result away.
 
     A first trainer is stopped within the first stage; a second one goes on from its checkpoint, validates, keeps the
-    best, calibrates on a few faces and writes weights, which are read again.
+    best, calibrates on a few faces and writes weights, which are read again. Without stages only the latter is done.
 
     Raises:
         HrlmError: whatever would have stopped the real training.
@@ -42,14 +43,16 @@ def rehearse(config: TrainConfig, device: torch.device, say: Say) -> None:
         first = Trainer(short, device, say, stop)
         first.load_data()
         first.validation = [first.validation[i] for i in range(min(FACES, len(first.validation)))]
-        try:
-            first.run()
-        except _Stopped:
-            say("smoke: stopped on purpose, going on from the checkpoint")
+        if stages:
+            try:
+                first.run()
+            except _Stopped:
+                say("smoke: stopped on purpose, going on from the checkpoint")
         second = Trainer(short, device, say, lambda *_: None)
         second.groups, second.shares, second.validation = first.groups, first.shares, first.validation
+        second.faces_to_fit = FACES_TO_FIT
         load_model(second.run(), device)
-        say("smoke: all stages, checkpoint, resume, validation and writing work")
+        say("smoke: " + ("all stages, checkpoint, resume, " if stages else "") + "validation and writing work")
 
 
 def _short(stage: Stage) -> Stage:

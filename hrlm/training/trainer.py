@@ -37,7 +37,7 @@ from hrlm.training.memory import keep_freed_memory, recomputed_activations
 from hrlm.training.native_step import validate_native
 from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
 from hrlm.training.placement import placement
-from hrlm.training.shape_fitting import fit_shape_model
+from hrlm.training.shape_fitting import ENOUGH, fit_shape_model
 from hrlm.training.step import batch_losses
 from hrlm.training.validation import calibrate, change_table, region_errors, validate
 
@@ -86,7 +86,8 @@ class Trainer:
         self.shape_before: ShapeModel | None = None
         self.started_from: Mapping[str, Any] = {}
         if config.start in FRESH:
-            self.model = ModelConfig(**{"name": config.name, "scheme": scheme.source, **config.model})
+            # a shape model is fitted in the end
+            self.model = ModelConfig(**{"name": config.name, "scheme": scheme.source, **config.model, "shape_modes": 0})
         else:
             loaded = load_model(config.start)
             if loaded.net.scheme.landmarks != scheme.landmarks:
@@ -107,6 +108,8 @@ class Trainer:
         self.net.to(device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.out = config.out
+        self.faces_to_fit = ENOUGH
+        """How many of the training faces the shape model is fitted to at most."""
         self.groups: list[Samples] = []
         self.shares: list[float] = []
         self.validation: Sequence[Sample] = []
@@ -137,8 +140,9 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         if not self.groups:
             self.load_data()
-        if self.config.keep == "best" and not self.validation:
-            raise DataError("keep: best chooses by validation faces, and there are none: set validation_every")
+        for needed, what in ((self.config.keep == "best", "keep: best"), (not self.config.stages, "stages: []")):
+            if needed and not self.validation:
+                raise DataError(f"{what} chooses by validation faces, and there are none: set validation_every")
         first, state = self._resume()
         if first == 0 and state is None and self.config.start in FRESH:
             points = torch.stack([self._upright(s) for s in self.training])
@@ -191,9 +195,9 @@ class Trainer:
 
     def _fit_shape_model(self) -> None:
         before = self.shape_before
-        found = fit_shape_model(
-            self.ema, self.model, Joined(self.groups), self.validation, self.device, before.cpu() if before else None
-        )
+        before = before.cpu() if before is not None else None
+        faces = Joined(self.groups)
+        found = fit_shape_model(self.ema, self.model, faces, self.validation, self.device, before, self.faces_to_fit)
         self.ema.shape_model = found
         self.model = replace(self.model, shape_modes=found.modes.shape[1] if found else 0)
         self.say(f"shape model: {self.model.shape_modes} components" if found else "shape model: none")
@@ -383,7 +387,8 @@ class Trainer:
     def _resume(self) -> tuple[int, dict[str, Any] | None]:
         """The stage to go on with, and the checkpoint if it was made within that stage."""
         path = self.out / "checkpoint.pt"
-        if not path.exists():
+        # without stages the networks are those that it starts from, whatever a training left here
+        if not self.config.stages or not path.exists():
             return 0, None
         state = load(path)
         try:

@@ -48,8 +48,8 @@ def estimate(net: LandmarkModel, batch: Batch, device: torch.device) -> list[Est
 
 
 def _batches(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample]) -> Iterator[Batch]:
-    groups = [samples[i : i + BATCH] for i in range(0, len(samples), BATCH)]
-    return (collate([plain_item(s, net.scheme, model) for s in group]) for group in groups)
+    for i in range(0, len(samples), BATCH):
+        yield collate([plain_item(s, net.scheme, model) for s in samples[i : i + BATCH]])
 
 
 def predict(

@@ -24,11 +24,13 @@ class FakeDetector:
 
     before: Before = staticmethod(lambda photos: None)
     batches: list[int]
+    habits: bool
 
     def __init__(
         self, model: str, device: str, levels: int | None = None, quality: str = "best", habits: bool = True
     ) -> None:
         self.levels = levels
+        type(self).habits = habits
         self.scheme = load_scheme("ibug68")
         self.device = torch.device("cpu")
         self.info = ModelInfo(model, "ibug68", "0")

@@ -77,6 +77,13 @@ def test_only_the_culprit_of_a_batch_fails(tmp_path: Path, fake: type[FakeDetect
     assert "c.png: detection failed (RuntimeError: no way)" in result.stderr
 
 
+def test_symmetric_leaves_the_annotators_habits_out(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    photo(tmp_path / "in" / "a.png")
+    for options, habits in ((["--symmetric"], False), ([], True)):
+        assert run(tmp_path / "in", "--out", tmp_path / "out", *options).exit_code == 0
+        assert fake.habits is habits
+
+
 def test_a_second_interrupt_keeps_what_is_noted(tmp_path: Path, fake: type[FakeDetector]) -> None:
     for name in "abcdefghij":
         photo(tmp_path / "in" / f"{name}.png")

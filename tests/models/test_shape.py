@@ -41,7 +41,8 @@ def right_of(points: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def model() -> ShapeModel:
-    model = ShapeModel(SCHEME, MODES)
+    # those of the mirrored faces too
+    model = ShapeModel(SCHEME, 2 * MODES)
     known = faces(400)
     model.fit(known)
     for full in (False, True):
@@ -100,6 +101,24 @@ def test_a_turned_larger_face_elsewhere_gets_the_same(model: ShapeModel) -> None
     other = model(moved(points, scale, angle, by), 49 * turn @ covariance @ turn.mT, False)
     assert torch.allclose(other[0], moved(own[0], scale, angle, by), atol=1e-6)
     assert torch.allclose(other[1], 49 * turn @ own[1] @ turn.mT, rtol=1e-6, atol=1e-9)
+
+
+def test_a_mirrored_face_is_drawn_to_the_mirror_image(model: ShapeModel) -> None:
+    """Only habits tell left from right, though the faces that it learnt from differ in unsymmetric ways."""
+    points = faces(5, seed=8) + torch.randn(5, 68, 2, generator=torch.Generator().manual_seed(9))
+    covariance = doubt(points, 0.02)
+    over = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    mirrored = model.draw((points * over)[:, SCHEME.mirror], covariance)[0]
+    assert torch.allclose((mirrored * over)[:, SCHEME.mirror], model.draw(points, covariance)[0], atol=1e-6)
+
+
+def test_habits_are_bounded_however_odd_a_face(model: ShapeModel) -> None:
+    usual = 100 * USUAL[None]
+    for odd in ([0.2, 1.0], [1.0, 3.0]):
+        points = usual * torch.tensor(odd, dtype=torch.float64)
+        moved = model(points, doubt(points, 1e-4), True)[0] - model(points, doubt(points, 1e-4), True, habits=False)[0]
+        size = 1 / align(points, model.mean.double())[0].det().sqrt()
+        assert (moved.norm(dim=-1) / size[:, None]).max() < 0.06
 
 
 def test_a_face_gets_the_same_alone_and_beside_others(model: ShapeModel) -> None:

@@ -47,6 +47,7 @@ def test_a_sources_own_paths_are_relative_too(tmp_path: Path) -> None:
         ("name: [", "not valid YAML"),
         (GOOD.replace("name: mine", ""), "lacks 'name'"),
         (GOOD.replace("[{name: global, train: [global], samples: 10}]", "[]"), "without stages nothing is learnt"),
+        (GOOD.replace("name: mine", "name: []"), "lacks 'name'"),
         (GOOD + "sead: 3\n", "unknown entry 'sead'"),
         (GOOD.replace("samples: 10", "samples: 10, speed: 3"), "unknown entry 'speed'"),
         (GOOD.replace("train: [global]", "train: [globl]"), "train must list"),
@@ -85,5 +86,4 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_shipped_configuration_reads() -> None:
     examples = Path(__file__).parents[2] / "examples" / "train"
     for path in sorted(examples.glob("*.yaml")):
-        config = read_config(path)
-        assert config.stages or config.refines
+        assert bool(read_config(path).stages) == (path.stem not in ("ibug68_shape", "adapt50"))

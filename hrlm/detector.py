@@ -58,7 +58,7 @@ class Detector:
         levels: 2 for the full system, 1 without level 2's look at the photo's own pixels, 0 for the global (holistic)
             network alone; by default 2 for `best` and 1 for `fast`. A model without level 2 does the same with 1.
         quality: `best` settles every face crop by the face's own landmarks, whatever the finder's box was, and looks at
-            the face as it is and mirrored, at nearly three times the networks' time; `fast` looks once.
+            the face as it is and mirrored, at four times the networks' time; `fast` looks once.
         habits: whether landmarks lie where the annotators of the training photos would have put them (for `ibug68` in
             the mean 0.8 % of the inter-ocular distance further right in the picture), or where a network finds them
             that has seen every face mirrored too. A model without a shape model knows no habits.

@@ -114,8 +114,7 @@ def _convention(
 ) -> tuple[Convention, float]:
     """From a source's labels to the convention of the weights that training starts from, and `Prior.share`."""
     start = load_model(config.start, device)
-    faces = Joined([own.training, own.validation])
-    samples = [faces[i] for i in range(0, len(faces), -(-len(faces) // CONVENTION_FACES))]
+    samples = list(Joined([own.training, own.validation], CONVENTION_FACES))
     found = estimates(start.net, start.config, samples, device)
     labels = [s.points for s in samples]
     convention = fit_convention([points for points, _ in found], labels, scheme, [s.visible for s in samples])

@@ -187,7 +187,7 @@ class Trainer:
             # where a detector should look for these landmarks about a found face
             "placement": self.started_from.get("placement")
             if self.config.refines
-            else placement(self._some_faces(), FaceFinder().find),
+            else placement(Joined(self.groups, PLACED_FACES), FaceFinder().find),
         }
         save_model(path, self.ema, self.model, metadata)
         self.processes.wait()
@@ -211,10 +211,6 @@ class Trainer:
         if self.ema.native is not None and self.config.native:
             return validate_native(self.ema.native, self.validation, self.device)
         return validate(self.ema, self.model, self.validation, self.device)
-
-    def _some_faces(self) -> list[Sample]:
-        faces = Joined(self.groups)
-        return [faces[i] for i in range(0, len(faces), -(-len(faces) // PLACED_FACES))]
 
     def _say_changes(self) -> None:
         """What the weights do on the validation faces beside what those did that the training started from."""

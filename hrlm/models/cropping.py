@@ -49,11 +49,19 @@ def _crop_one(pixels: np.ndarray, crop: CropTransform, device: torch.device | st
     if window is None:
         return torch.zeros(1, 3, crop.size, crop.size, device=device)
     local = crop.reduced_photo(origin, factor).to(device, torch.float32)
-    image = normalise_pixels(torch.from_numpy(window).to(device).permute(2, 0, 1)[None])
+    image = normalise_pixels(_uploaded(window, device).permute(2, 0, 1)[None])
     oversample = 2 if scale > 1 else 1
     grid = local.grid(window.shape[1], window.shape[0], oversample)
     sampled = F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return _halved(sampled) if oversample > 1 else sampled
+
+
+def _uploaded(window: np.ndarray, device: torch.device | str) -> Tensor:
+    """The window's bytes on the device; a CUDA device fetches them by itself while this thread goes on."""
+    there = torch.from_numpy(window)
+    if torch.device(device).type == "cuda":
+        return there.pin_memory().to(device, non_blocking=True)
+    return there.to(device)
 
 
 def _halved(pixels: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hrlm.errors import ModelError
+
 M = TypeVar("M", bound=nn.Module)
 # on a CPU a network gets so many input pixels at once: with more, its activations no longer fit into the caches
 PIXELS_AT_ONCE = 4 * 192 * 192
@@ -34,13 +36,24 @@ def _fold(layers: nn.Sequential) -> None:
 
 
 def run(net: nn.Module, pixels: Tensor, *others: Tensor) -> Tensor:
-    """`net(pixels, *others)` for pixels `(B, 3, H, W)`; on a CPU a few of the batch at a time."""
+    """`net(pixels, *others)` for pixels `(B, 3, H, W)`; on a CPU a few of the batch at a time.
+
+    Where a GPU's memory is too small for the batch, half of it goes at a time, and so on.
+
+    Raises:
+        ModelError: there is too little memory for one of the batch.
+    """
     inputs = (pixels, *others)
-    if pixels.device.type != "cpu":
-        scores: Tensor = net(*inputs)
-        return scores
-    count = max(1, PIXELS_AT_ONCE // (pixels.shape[-1] * pixels.shape[-2]))
-    return torch.cat([net(*part) for part in zip(*(each.split(count) for each in inputs), strict=True)])
+    count = max(1, len(pixels))
+    if pixels.device.type == "cpu":
+        count = max(1, PIXELS_AT_ONCE // (pixels.shape[-1] * pixels.shape[-2]))
+    while True:
+        try:
+            return torch.cat([net(*part) for part in zip(*(each.split(count) for each in inputs), strict=True)])
+        except torch.OutOfMemoryError as e:
+            if count == 1:
+                raise ModelError("the GPU has too little free memory: end what else uses it, or use the CPU") from e
+        count = (count + 1) // 2
 
 
 def lanes(wanted: int) -> ThreadPoolExecutor:

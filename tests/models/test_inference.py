@@ -9,6 +9,7 @@ from torch import nn
 
 from hrlm import detector as detector_module
 from hrlm.detector import Detector, first_crops
+from hrlm.errors import ModelError
 from hrlm.models import inference
 from hrlm.models.build import ModelConfig, build_model, load_model
 from hrlm.models.inference import lanes, prepare, run
@@ -55,6 +56,36 @@ def test_a_batch_run_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch, at
     net = prepare(untrained()).regional_net
     pixels, context = torch.randn(5, 3, 64, 64), torch.rand(5, 68, 16, 16)
     assert torch.allclose(run(net, pixels, context), net(pixels, context), atol=1e-4)
+
+
+class SmallMemory(nn.Module):
+    """Runs out of memory when given more than so many of a batch."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.given: list[int] = []
+
+    def forward(self, pixels: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        self.given.append(len(pixels))
+        if len(pixels) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return pixels.mean(1, keepdim=True) + other
+
+
+@pytest.mark.parametrize("batch", [1, 7, 8])
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_batch_too_large_for_the_memory_is_halved_until_it_fits(batch: int, most: int) -> None:
+    net = SmallMemory(most)
+    pixels, other = torch.randn(batch, 3, 4, 4), torch.randn(batch, 1, 4, 4)
+    assert torch.equal(run(net, pixels, other), pixels.mean(1, keepdim=True) + other)
+    assert max(net.given) == batch
+    assert net.given[-1] <= most
+
+
+def test_memory_too_small_for_one_is_told_with_its_cure() -> None:
+    with pytest.raises(ModelError, match="use the CPU"):
+        run(SmallMemory(0), torch.randn(2, 3, 4, 4), torch.randn(2, 1, 4, 4))
 
 
 @pytest.mark.parametrize(("wanted", "threads"), [(2, 1), (8, 1), (1, 3)])

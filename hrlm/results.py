@@ -48,6 +48,11 @@ class Face:
             raise ValueError("landmarks and box must be finite")
 
     @property
+    def invisible(self) -> tuple[int, ...]:
+        """The landmarks that a person has said cannot be seen."""
+        return tuple(number for number, seen in self.visibility.items() if not seen)
+
+    @property
     def area(self) -> float:
         """Photo pixels² of the box."""
         return self.box[2] * self.box[3]

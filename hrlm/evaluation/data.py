@@ -12,7 +12,7 @@ from hrlm.errors import DataError, FormatError
 from hrlm.evaluation.correspondence import Correspondence
 from hrlm.formats import pts, tem
 from hrlm.formats.catalogue import FORMATS, read_any
-from hrlm.formats.truth import AnnotatedPhoto, FoundTruth, find_truth, read_truth
+from hrlm.formats.truth import AnnotatedPhoto, FoundTruth, TrueFace, find_truth, read_truth
 from hrlm.photos import PHOTO_SUFFIXES
 from hrlm.results import Box, PhotoResult
 from hrlm.schemes import Scheme
@@ -150,7 +150,11 @@ def _of_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Sampl
         photo = path.parent / result.photo.path
         # a table may number the landmarks' file by photo only: a face is told by its place in it
         faces = [
-            KnownFace(f"{path}: {result.photo.path} #{i}", f.landmarks, known_box(f.landmarks))
+            KnownFace(
+                f"{path}: {result.photo.path} #{i}",
+                TrueFace(path, f.landmarks, f.invisible).seen(scheme),
+                known_box(f.landmarks),
+            )
             for i, f in enumerate(result.faces, start=1)
         ]
         yield Sample(photo, PurePath(result.photo.path), lambda faces=faces: _usable(faces, scheme))  # type: ignore[misc]

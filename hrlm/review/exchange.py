@@ -260,7 +260,7 @@ def _paired(
         points = np.where((same | older)[:, None], left.landmarks, points)
         # a format need not know of these, a file from before the correction cannot
         hidden = {i for i in left.invisible if older.any() or not face.visibility.get(i)}
-    invisible = tuple(sorted(hidden | {i for i, seen in face.visibility.items() if not seen}))
+    invisible = tuple(sorted(hidden.union(face.invisible)))
     if own is None:
         return CorrectedFace(points, None, tuple(range(len(points))), invisible)
     moved = np.linalg.norm(points - predicted[own].landmarks, axis=-1) > 0

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hrlm.errors import FormatError
+from hrlm.formats.labelme import INVISIBLE
 from hrlm.formats.markup import elements
 from hrlm.formats.values import centre_based, centre_box, load_json, unreadable
 from hrlm.results import Box
@@ -97,6 +98,8 @@ def read_coco(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoLabels]:
 def read_labelme(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoLabels]:
     """labelme: points bear landmarks' names or numbers, a rectangle of any name is the box, groups are faces.
 
+    A point's flag `invisible` says that it is hidden.
+
     Raises:
         FormatError: unreadable or not of labelme's structure.
     """
@@ -114,6 +117,7 @@ def read_labelme(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoLabels
 
     def face(shapes: list[Any]) -> Labels:
         points, box, known = np.full((len(scheme), 2), np.nan), None, np.zeros(len(scheme), bool)
+        hidden = []
         for shape in shapes:
             corners = centre_based(np.array(shape["points"], np.float64))
             place = _place(str(shape["label"]), scheme)
@@ -122,9 +126,11 @@ def read_labelme(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoLabels
                 box = (low[0], low[1], high[0] - low[0], high[1] - low[1])
             elif shape.get("shape_type") == "point" and place is not None:
                 points[place], known[place] = corners[0], True
+                if (shape.get("flags") or {}).get(INVISIBLE):
+                    hidden.append(place)
         if not known.any():
             raise FormatError(f"has no point that bears a landmark's name of {scheme.name}")
-        return _checked(points, known, (), box)
+        return _checked(points, known, hidden, box)
 
     yield PhotoLabels(name, _faces(list(groups.values()), face, str(path), told), size)
 

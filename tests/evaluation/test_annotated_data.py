@@ -89,8 +89,9 @@ def test_a_csv_table_names_its_photos(tmp_path: Path) -> None:
     assert faces[1].points == pytest.approx(POINTS)
 
 
-def test_coco_keypoints(tmp_path: Path) -> None:
-    keypoints = [v for x, y in POINTS for v in (x, y, 2)]
+@pytest.mark.parametrize("hidden", [(), (30, SCHEME.normaliser_index[0])])
+def test_coco_keypoints(tmp_path: Path, hidden: tuple[int, ...]) -> None:
+    keypoints = [v for i, (x, y) in enumerate(POINTS) for v in (x, y, 1 if i in hidden else 2)]
     coco = {
         "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 60}],
         "annotations": [
@@ -109,7 +110,9 @@ def test_coco_keypoints(tmp_path: Path) -> None:
     ((face,), problems) = find_data([tmp_path / "truth.json"], SCHEME, {}).samples[0].read()
     assert problems == []
     # to the pixel's centre or its corner: the format's own module knows
-    assert np.abs(face.points - POINTS).max() <= 0.5 + 1e-9
+    assert np.nanmax(np.abs(face.points - POINTS)) <= 0.5 + 1e-9
+    # a guess measures nothing, but the normaliser's landmarks must
+    assert np.flatnonzero(np.isnan(face.points).any(1)).tolist() == [i for i in hidden if i == 30]
 
 
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:

@@ -113,6 +113,17 @@ def one(found: SourceFaces) -> LabelledFace:
     return found.training[0]
 
 
+def test_landmarks_that_labelme_marks_as_invisible_do_not_teach(tmp_path: Path) -> None:
+    pixels, points = heads()[0]
+    save(tmp_path / "a.png", pixels)
+    result = results()[0]
+    face = replace(result.faces[0], visibility={7: False, 8: True})
+    write_photo(FORMATS["labelme"], tmp_path / "a.json", replace(result, faces=(face,)), SCHEME, tmp_path / "a.png")
+    found = one(read_source(Source(tmp_path), SCHEME))
+    assert np.flatnonzero(~found.visible).tolist() == [7]
+    assert found.points[7] == pytest.approx(points[7], abs=0.001)
+
+
 def test_landmarks_that_are_not_set_are_missing_and_hidden_ones_do_not_teach(tmp_path: Path) -> None:
     pixels, points = heads()[0]
     save(tmp_path / "a.png", pixels)

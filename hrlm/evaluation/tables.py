@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from hrlm.evaluation.figures import LIMITS
+from hrlm.evaluation.calibration import Calibration
+from hrlm.evaluation.figures import LIMITS, Summary
 from hrlm.evaluation.report import Report
 from hrlm.evaluation.speed import Timing
 
+T = TypeVar("T")
 # with so few landmarks, each has its row on the terminal too
 FEW_LANDMARKS = 20
 
@@ -84,11 +87,13 @@ def unit_of(report: Report) -> str:
     return " and ".join(report.scheme.landmarks[i] for i in report.scheme.normaliser)
 
 
-def _by_group(groups: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[Sequence[str]]:
+def _by_group(groups: Mapping[str, Mapping[str, T]], cells: Callable[[T], Sequence[str]]) -> list[Sequence[str]]:
     """Rows of cells by group and system; the group's name only before its first system."""
-    for group, systems in groups.items():
-        for i, (system, cells) in enumerate(systems.items()):
-            yield ["" if i else group, system, *cells]
+    return [
+        ["" if i else group, system, *cells(value)]
+        for group, systems in groups.items()
+        for i, (system, value) in enumerate(systems.items())
+    ]
 
 
 def _overall(report: Report) -> Sheet:
@@ -103,15 +108,12 @@ def _overall(report: Report) -> Sheet:
             *(f"> {limit} %" for limit in LIMITS),
         ],
     )
-    cells = {
-        group: {
-            s: [str(v.faces), str(v.missed)]
-            + [percent(x) for x in (v.nme, v.median, v.percentile_90, *v.auc.values(), *v.failure.values())]
-            for s, v in each.items()
-        }
-        for group, each in report.summaries.items()
-    }
-    sheet.rows.extend(_by_group(cells))
+
+    def cells(v: Summary) -> list[str]:
+        parts = (v.nme, v.median, v.percentile_90, *v.auc.values(), *v.failure.values())
+        return [str(v.faces), str(v.missed), *map(percent, parts)]
+
+    sheet.rows = _by_group(report.summaries, cells)
     return sheet
 
 
@@ -122,13 +124,9 @@ def _normalised(report: Report) -> Sheet:
         "landmarks' box; mean error in photo pixels.",
         ["face width", "system", "inter-ocular", "inter-pupil", "box diagonal", "pixels"],
     )
-    cells = {
-        group: {
-            s: [percent(v.nme), percent(v.nme_pupil), percent(v.nme_box), number(v.pixels)] for s, v in each.items()
-        }
-        for group, each in report.summaries.items()
-    }
-    sheet.rows.extend(_by_group(cells))
+    sheet.rows = _by_group(
+        report.summaries, lambda v: [*map(percent, (v.nme, v.nme_pupil, v.nme_box)), number(v.pixels)]
+    )
     return sheet
 
 
@@ -136,11 +134,7 @@ def _subsets(report: Report) -> Sheet:
     sizes = report.subset_sizes
     heads = [f"{name}-{size}" for name, size in sizes.items()]
     sheet = Sheet("By landmarks", "NME in %, over the found faces.", ["face width", "system", *heads])
-    cells = {
-        group: {s: [percent(v.subsets[name]) for name in sizes] for s, v in each.items()}
-        for group, each in report.summaries.items()
-    }
-    sheet.rows.extend(_by_group(cells))
+    sheet.rows = _by_group(report.summaries, lambda v: [percent(v.subsets[name]) for name in sizes])
     return sheet
 
 
@@ -209,14 +203,11 @@ def _calibration(report: Report) -> Sheet:
         "confidence. Expected calibration error: mean difference of the two, 0 to 1.",
         ["face width", "system", "landmarks", "50 %", "80 %", "95 %", "expected calibration error"],
     )
-    cells = {
-        group: {
-            s: [str(c.landmarks), *(percent(c.coverage[i]) for i in (9, 15, 18)), f"{c.expected_error:.3f}"]
-            for s, c in each.items()
-        }
-        for group, each in report.calibrations.items()
-    }
-    sheet.rows.extend(_by_group(cells))
+
+    def cells(c: Calibration) -> list[str]:
+        return [str(c.landmarks), *(percent(c.coverage[i]) for i in (9, 15, 18)), f"{c.expected_error:.3f}"]
+
+    sheet.rows = _by_group(report.calibrations, cells)
     return sheet
 
 

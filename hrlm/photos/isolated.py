@@ -50,7 +50,7 @@ class IsolatedOpener:
         if workers < 1 or timeout <= 0:
             raise ValueError(f"workers must be at least 1 and timeout positive, not {workers}, {timeout}")
         self._timeout, self._max_pixels = timeout, max_pixels
-        self._pool = Pool(workers)
+        self._pool = Pool()
         self._closed = False
         self._lock = threading.Lock()
         self._idle: SimpleQueue[_Process] = SimpleQueue()

@@ -92,12 +92,11 @@ def _anonymous_file() -> int:
 class Pool:
     """Segments in use and for use again; safe for several threads.
 
-    Args:
-        spare: how many segments are kept that nobody uses.
+    What is free stays until something is asked for that none of it fits: together they never take more memory than
+    was once in use at a time.
     """
 
-    def __init__(self, spare: int) -> None:
-        self._spare = spare
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free: list[Segment] = []
         # arrays may go at any moment, also while the lock is held: a queue takes their segments then
@@ -135,4 +134,3 @@ class Pool:
         with contextlib.suppress(Empty):
             while True:
                 self._free.append(self._returned.get_nowait())
-        del self._free[: -self._spare]

@@ -188,7 +188,8 @@ class TrainConfig:
         keep: `last`, or `best`: at the end of each stage go on with, and write, the averaged weights that had the best
             figure on the validation faces in that stage.
         tensorboard: write the log for TensorBoard too; needs the extra `tensorboard`.
-        model: overrides of `hrlm.models.build.ModelConfig`; on top of a weight file only those of level 2.
+        model: overrides of `hrlm.models.build.ModelConfig`; on top of a weight file only `region_size` and those of
+            level 2.
     """
 
     name: str

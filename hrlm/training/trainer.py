@@ -398,8 +398,10 @@ class Trainer:
 
 
 def _extended(started: ModelConfig, config: TrainConfig) -> ModelConfig:
-    """A weight file's hyper-parameters with level 2 as configured; the rest is what the weights were made for."""
-    fixed = {k: v for k, v in config.model.items() if not (config.native and k.startswith("native"))}
+    """A weight file's hyper-parameters with level 2 and the tiles' size as configured; the rest the weights settle."""
+    fixed = {
+        k: v for k, v in config.model.items() if k != "region_size" and not (config.native and k.startswith("native"))
+    }
     other = [k for k, v in fixed.items() if getattr(started, k, None) != v]
     if other:
         raise ConfigError(

@@ -51,6 +51,7 @@ def configuration(options: argparse.Namespace, objective: str, seed: int) -> Tra
         (stage,),
         scheme=options.scheme,
         start=options.start,
+        model={"face_size": options.face_size},
         seed=seed,
         checkpoint_seconds=20,
     )
@@ -67,7 +68,10 @@ def train(config: TrainConfig, device: torch.device, end: float) -> bool:
             raise OutOfTime
 
     try:
-        Trainer(config, device, lambda line: print(f"{config.name}: {line}", file=sys.stderr), progress).run()
+        trainer = Trainer(config, device, lambda line: print(f"{config.name}: {line}", file=sys.stderr), progress)
+        # too few for a shape model: networks are compared
+        trainer.faces_to_fit = 1
+        trainer.run()
     except OutOfTime:
         return False
     return True
@@ -103,6 +107,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12000)
     parser.add_argument("--every", type=int, default=400, help="samples between validations")
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--face-size", type=int, default=256, help="pixels a side of the face crop")
     parser.add_argument("--rate", type=float, default=0.001)
     parser.add_argument("--margin", type=float, default=1.0, help="of structured's distance cost")
     parser.add_argument("--scheme", default="ibug68")

@@ -115,9 +115,27 @@ def test_memory_is_used_again_but_never_while_in_use(tmp_path: Path, picture: np
         for _ in range(3):
             opener.open(paths[0])
         if files:
-            assert _open_files() < files
+            assert _open_files() <= files
         kept = opener.open(paths[1])
     assert (kept.pixels == picture ^ 1).all()
+
+
+def test_a_batch_takes_the_memory_of_the_batch_before(
+    opener: IsolatedOpener, tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    Image.fromarray(np.tile(picture, (3, 3, 1))).save(tmp_path / "large.png")
+    made: list[int] = []
+    create = memory.create
+    monkeypatch.setattr(memory, "create", lambda size: made.append(size) or create(size))
+    for _ in range(3):
+        batch = [opener.open(tmp_path / "a.png") for _ in range(5)]
+        assert len({photo.pixels.ctypes.data for photo in batch}) == 5
+        del batch
+    assert len(made) <= 5
+    # what is too small for a larger one does not stay beside it
+    assert opener.open(tmp_path / "large.png").pixels.shape == (180, 270, 3)
+    assert not opener._pool._free
 
 
 def test_memory_without_a_name_or_by_a_temporary_file(

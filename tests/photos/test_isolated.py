@@ -125,9 +125,14 @@ def test_a_batch_takes_the_memory_of_the_batch_before(
 ) -> None:
     Image.fromarray(picture).save(tmp_path / "a.png")
     Image.fromarray(np.tile(picture, (3, 3, 1))).save(tmp_path / "large.png")
-    made: list[int] = []
+    made: list[memory.Segment] = []
     create = memory.create
-    monkeypatch.setattr(memory, "create", lambda size: made.append(size) or create(size))
+
+    def noted(size: int) -> memory.Segment:
+        made.append(create(size))
+        return made[-1]
+
+    monkeypatch.setattr(memory, "create", noted)
     for _ in range(3):
         batch = [opener.open(tmp_path / "a.png") for _ in range(5)]
         assert len({photo.pixels.ctypes.data for photo in batch}) == 5

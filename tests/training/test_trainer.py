@@ -7,7 +7,7 @@ import pytest
 import torch
 from drawn import SCHEME, draw
 
-from hrlm.errors import ModelError
+from hrlm.errors import ConfigError, ModelError
 from hrlm.models.build import load_model
 from hrlm.training import shape_fitting
 from hrlm.training.config import Source, Stage, TrainConfig
@@ -105,6 +105,17 @@ def test_fine_tuning_starts_from_a_weight_file(tmp_path: Path) -> None:
     for name, tensor in theirs.items():
         if not name.endswith("num_batches_tracked"):
             assert torch.equal(ours[name], tensor), name
+
+
+def test_of_a_weight_files_own_entries_only_the_tiles_size_may_change(tmp_path: Path) -> None:
+    first, _, _ = train(config(tmp_path, "a", stages=STAGES[1:]))
+    assert first is not None
+    settings = replace(config(tmp_path, "b", stages=STAGES[1:]), start=str(first), model={"region_size": 32})
+    smaller, _, _ = train(settings)
+    assert smaller is not None
+    assert (load_model(smaller).config.region_size, load_model(first).config.region_size) == (32, 64)
+    with pytest.raises(ConfigError, match="face_size is 32"):
+        Trainer(replace(settings, model={"face_size": 32}), CPU, print, lambda *_: None)
 
 
 def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:

@@ -153,9 +153,10 @@ class CropTransform:
         steps = resize_points(steps, 1 / oversample)
         # the way is affine: a start and one step along each axis give every position
         unit = 2 / self.centre.new_tensor([width, height])
-        start = (self.to_photo(self.centre.new_zeros(len(self), 1, 2)) + 0.5) * unit - 1
-        across, down = (self.linear * unit[:, None]).transpose(1, 2)[:, :, None, None].unbind(1)
-        return start[:, None] + steps[:, None, None] * down + steps[:, None] * across
+        linear = self.linear
+        start = (self.centre - linear.sum(-1) * ((self.size - 1) / 2) + 0.5) * unit - 1
+        across, down = (linear * unit[:, None]).transpose(1, 2)[:, :, None, None].unbind(1)
+        return start[:, None, None] + steps[:, None, None] * down + steps[:, None] * across
 
 
 def bounding_box(points: Tensor) -> tuple[Tensor, Tensor]:

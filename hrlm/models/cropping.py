@@ -33,8 +33,9 @@ def crop_photo(pixels: np.ndarray, crops: CropTransform, device: torch.device | 
     Returns:
         `(B, 3, S, S)` normalised for the backbone; what lies outside of the photo is 0, which is mid-grey.
     """
-    made = [_crop_one(pixels, crops[i : i + 1], device) for i in range(len(crops))]
-    return torch.cat(made)
+    low, high = bounding_box(crops.corners().detach())
+    boxes = torch.cat([low, high], -1).tolist()
+    return torch.cat([_crop_one(pixels, crops[i : i + 1], box, device) for i, box in enumerate(boxes)])
 
 
 def crop_photos(photos: Sequence[np.ndarray], crops: Sequence[CropTransform], device: torch.device | str) -> Tensor:
@@ -42,10 +43,10 @@ def crop_photos(photos: Sequence[np.ndarray], crops: Sequence[CropTransform], de
     return torch.cat([crop_photo(p, c, device) for p, c in zip(photos, crops, strict=True) if len(c)])
 
 
-def _crop_one(pixels: np.ndarray, crop: CropTransform, device: torch.device | str) -> Tensor:
+def _crop_one(pixels: np.ndarray, crop: CropTransform, box: Sequence[float], device: torch.device | str) -> Tensor:
     scale = float(crop.scale.detach())
     factor = max(1, math.floor(scale))
-    window, origin = _window(pixels, crop, factor)
+    window, origin = _window(pixels, box, factor)
     if window is None:
         return torch.zeros(1, 3, crop.size, crop.size, device=device)
     local = crop.reduced_photo(origin, factor).to(device, torch.float32)
@@ -70,13 +71,13 @@ def _halved(pixels: Tensor) -> Tensor:
     return (rows[..., ::2] + rows[..., 1::2]) / 4
 
 
-def _window(pixels: np.ndarray, crop: CropTransform, factor: int) -> tuple[np.ndarray | None, tuple[int, int]]:
-    """The part of the photo under the crop, reduced by `factor`, and the photo pixel that it starts at."""
+def _window(pixels: np.ndarray, box: Sequence[float], factor: int) -> tuple[np.ndarray | None, tuple[int, int]]:
+    """The part of the photo under a crop with this bounding box (left, top, right, bottom), reduced by `factor`, and
+    the photo pixel that it starts at."""
     height, width = pixels.shape[:2]
-    low, high = bounding_box(crop.corners().detach()[0])
     margin = MARGIN * factor
-    x0, y0 = (max(0, math.floor(float(v)) - margin) for v in low)
-    x1, y1 = (min(n, math.ceil(float(v)) + margin + 1) for v, n in zip(high, (width, height), strict=True))
+    x0, y0 = (max(0, math.floor(v) - margin) for v in box[:2])
+    x1, y1 = (min(n, math.ceil(v) + margin + 1) for v, n in zip(box[2:], (width, height), strict=True))
     if x1 <= x0 or y1 <= y0:
         return None, (0, 0)
     if factor == 1:
@@ -88,7 +89,7 @@ def _window(pixels: np.ndarray, crop: CropTransform, factor: int) -> tuple[np.nd
     if right or below:
         part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_REPLICATE)
     size = (part.shape[1] // factor, part.shape[0] // factor)
-    return cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_AREA), (x0, y0)
+    return cv2.resize(part, size, interpolation=cv2.INTER_AREA), (x0, y0)
 
 
 def crop_maps(maps: Tensor, face: CropTransform, crops: CropTransform, stride: int) -> Tensor:

@@ -24,8 +24,8 @@ import simplejpeg
 from PIL import Image
 
 QUALITIES = ("best", "fast")
-# as many photos as give both cores something to do from the start
-FEW = 4
+# as many photos as are worked on at a time: after them all memory that is needed has been had
+FEW = 8
 PILLOW = """
 import sys, time
 from pathlib import Path

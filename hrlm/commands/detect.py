@@ -76,7 +76,7 @@ def command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do again what an earlier run into DIR has finished.")
     ] = False,
-    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Photos that are worked on at once.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Photos that are worked on at once.")] = 4,
     max_memory: Annotated[
         str, typer.Option(metavar="BYTES", help="For the pictures held at once, such as 500M or 4G.")
     ] = "1G",

@@ -39,7 +39,7 @@ class Choice:
 
     faces: str = "all"
     min_face: float = 0
-    batch: int = 8
+    batch: int = 4
     memory: int = MEMORY
 
 

@@ -24,7 +24,7 @@ import simplejpeg
 from PIL import Image
 
 QUALITIES = ("best", "fast")
-# as many photos as are worked on at a time: after them all memory that is needed has been had
+# as many photos as are in hand at a time: after them all memory that is needed has been had
 FEW = 8
 PILLOW = """
 import sys, time

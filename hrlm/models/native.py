@@ -121,15 +121,17 @@ class Windows:
     mean: Tensor
     covariance: Tensor
 
-    def tiles(self, size: int, offset: tuple[int, int] = (0, 0)) -> Tensor:
+    def tiles(self, size: int, offset: tuple[int, int] | None = None) -> Tensor:
         """Middles `(T, 2)` of the tiles of `size` pixels that cover every window, from the frame's middle.
 
         Args:
-            offset: moves the grid; so many times 4 pixels.
+            offset: of the grid from the frame's middle, so many times 4 pixels; by default it begins where the windows
+                do, which needs the fewest tiles.
         """
         step = size - 2 * HALO
         reach = window_reach(self.covariance)[:, None]
-        shift = STRIDE * self.mean.new_tensor(offset)
+        start = (self.mean - reach).amin(0) / STRIDE
+        shift = STRIDE * (start.floor() if offset is None else self.mean.new_tensor(offset))
         low, high = self.mean - reach - shift, self.mean + reach - shift
         first, last = (low / step).floor().long(), (high / step).floor().long()
         ends = zip(first.tolist(), last.tolist(), strict=True)
@@ -205,7 +207,7 @@ class NativeLevel(nn.Module):
         points: Tensor,
         covariance: Tensor,
         size: int = 256,
-        offset: tuple[int, int] = (0, 0),
+        offset: tuple[int, int] | None = None,
         convention: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """One face's landmarks, with those that level 2 looks at found anew.
@@ -216,7 +218,7 @@ class NativeLevel(nn.Module):
             pixels: `(H, W, 3)` uint8, the photo.
             points, covariance: `(N, 2)` and `(N, 2, 2)` float64 in photo pixels.
             size: of a tile, a multiple of 4 above 2 x 56.
-            offset: moves the tiles, so many times 4 pixels.
+            offset: of the tiles' grid, as of `Windows.tiles`.
             convention: whether the landmarks follow the convention of the levels before, or the network's own.
 
         Returns:

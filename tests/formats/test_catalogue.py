@@ -102,7 +102,7 @@ def heads() -> list[PhotoResult]:
         results.append(PhotoResult(info, MODEL, (some_face(points), other)))
     results[1] = replace(results[1], faces=())
     results[2] = replace(results[2], faces=results[2].faces[:1])
-    assert len(results) == 9
+    assert len(results) == 10
     return results
 
 

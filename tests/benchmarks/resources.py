@@ -135,6 +135,35 @@ def memory_of(megapixels: float, answer: multiprocessing.SimpleQueue[tuple[float
     answer.put((photo.pixels.nbytes / 1e6, peak - before))
 
 
+def proportional(process: int) -> float:
+    """MB of a process and its children, what they share counted once; 0 where Linux does not tell."""
+    total = 0
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        for one in (str(process), *children):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    except OSError:  # one of them has just ended
+        return 0.0
+    return total * 1024 / 1e6
+
+
+def peak_of_run(megapixels: float) -> float:
+    """Peak MB of `hrlm detect`, decoding processes included, on one JPEG of so many megapixels."""
+    with tempfile.TemporaryDirectory() as place:
+        photo = Path(place) / "photo.jpg"
+        photo.write_bytes(simplejpeg.encode_jpeg(enlarged(megapixels), quality=92))
+        code = ["from hrlm.cli import main; main()", "detect", str(photo), "--out", str(Path(place) / "out")]
+        peak = 0.0
+        with subprocess.Popen([sys.executable, "-c", *code, "--device", "cpu", "--quiet"]) as run:
+            while run.poll() is None:
+                peak = max(peak, proportional(run.pid))
+                time.sleep(0.02)
+        if run.returncode:
+            raise subprocess.CalledProcessError(run.returncode, "hrlm detect")
+    return peak
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -151,6 +180,7 @@ def main() -> None:
         child.join()
         picture, more = answer.get()
         print(f"{megapixels:3d} MP: picture {picture:.0f} MB, detection took {more:.0f} MB more", flush=True)
+    print(f"hrlm detect on a JPEG of 100 MP: {peak_of_run(100):.0f} MB at its peak, all processes together")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from hrlm.errors import ConfigError, DataError, ModelError
+from hrlm.errors import ConfigError, DataError
 from hrlm.finding import FaceFinder
 from hrlm.geometry import face_crop
-from hrlm.models.build import (
-    ModelConfig,
-    build_model,
-    load_imagenet_backbones,
-    load_model,
-    save_model,
-)
-from hrlm.models.nets import LandmarkModel
-from hrlm.models.shape import ShapeModel
+from hrlm.models.build import load_model, save_model
 from hrlm.schemes import load_scheme
 from hrlm.training.batches import Batch, training_batches
 from hrlm.training.checkpoints import Best, Place, load, refuse, save, save_failed
@@ -38,6 +30,7 @@ from hrlm.training.native_step import validate_native
 from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
 from hrlm.training.placement import placement
 from hrlm.training.shape_fitting import ENOUGH, fit_shape_model
+from hrlm.training.starting import start
 from hrlm.training.step import batch_losses
 from hrlm.training.validation import calibrate, change_table, region_errors, validate
 
@@ -80,31 +73,10 @@ class Trainer:
                 )
             if stage.precision == "fp16" and device.type != "cuda":
                 raise ConfigError(f"stage {stage.name}: precision fp16 needs a CUDA GPU: use bf16 or float32")
-        # as it is today: weights carry it as it was when they were trained
-        self.scheme = scheme = load_scheme(config.scheme)
-        started_from: LandmarkModel | None = None
-        self.shape_before: ShapeModel | None = None
-        self.started_from: Mapping[str, Any] = {}
-        if config.start in FRESH:
-            # a shape model is fitted in the end
-            self.model = ModelConfig(**{"name": config.name, "scheme": scheme.source, **config.model, "shape_modes": 0})
-        else:
-            loaded = load_model(config.start)
-            if loaded.net.scheme.landmarks != scheme.landmarks:
-                raise ModelError(f"{config.start}: was trained for another scheme than {scheme.name}")
-            self.model, started_from = _extended(loaded.config, config), loaded.net
-            self.started_from = loaded.metadata
-            if not config.native:
-                # what the levels find will change, and with it what is left to say of it
-                self.shape_before, started_from.shape_model = started_from.shape_model, None
-                self.model = replace(self.model, shape_modes=0)
-        torch.manual_seed(config.seed)
-        self.net = build_model(self.model)
-        if config.start == "imagenet":
-            load_imagenet_backbones(self.net)
-        elif started_from is not None:
-            # level 2 may be new
-            self.net.load_state_dict(started_from.state_dict(), strict=not config.native)
+        self.scheme = load_scheme(config.scheme)
+        started = start(config, self.scheme)
+        self.model, self.net = started.model, started.net
+        self.started_from, self.shape_before = started.metadata, started.shape
         self.net.to(device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.out = config.out
@@ -395,19 +367,3 @@ class Trainer:
             raise refuse(path, e) from e
         self.say(f"resuming from {path} at stage {stage + 1}, step {step}")
         return stage, state if step else None
-
-
-def _extended(started: ModelConfig, config: TrainConfig) -> ModelConfig:
-    """A weight file's hyper-parameters with level 2 and the tiles' size as configured; the rest the weights settle."""
-    fixed = {
-        k: v for k, v in config.model.items() if k != "region_size" and not (config.native and k.startswith("native"))
-    }
-    other = [k for k, v in fixed.items() if getattr(started, k, None) != v]
-    if other:
-        raise ConfigError(
-            f"model: {other[0]} is {fixed[other[0]]!r}, but {config.start} was trained with another: drop it"
-        )
-    model = replace(started, **config.model)
-    if config.native and not model.native:
-        raise ConfigError("level 2 needs the landmarks to look at: list them as model: {native: [...]}")
-    return model

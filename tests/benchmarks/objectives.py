@@ -43,6 +43,7 @@ def configuration(options: argparse.Namespace, objective: str, seed: int) -> Tra
         validate_every=options.every,
         objective=objective,
         margin=options.margin,
+        coordinate_weight=options.coordinate_weight,
     )
     return TrainConfig(
         f"{objective}-{seed}",
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of photos with .pts; every tenth validates")
     parser.add_argument("--test", type=Path, help="folder of photos that are only tested on")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--objectives", nargs="+", default=["structured"], help=f"against {BASE}")
+    parser.add_argument("--objectives", nargs="*", default=["structured"], help=f"against {BASE}")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=12000)
     parser.add_argument("--every", type=int, default=400, help="samples between validations")
@@ -110,6 +111,9 @@ def main() -> None:
     parser.add_argument("--face-size", type=int, default=256, help="pixels a side of the face crop")
     parser.add_argument("--rate", type=float, default=0.001)
     parser.add_argument("--margin", type=float, default=1.0, help="of structured's distance cost")
+    parser.add_argument(
+        "--coordinate-weight", type=float, default=0.5, help="of soft-argmax's coordinate loss; 100 for little else"
+    )
     parser.add_argument("--scheme", default="ibug68")
     parser.add_argument("--start", default="imagenet")
     parser.add_argument("--minutes", type=float, default=10)

@@ -112,7 +112,7 @@ class Stage:
         objective: one of `OBJECTIVES`; see docs/objectives.md.
         elongation: so many times as wide as across is the target heat map along a contour; 1 for round.
         elongate_along: `contour`, the scheme's lines through the labels, or `edge`, what the picture shows there.
-        margin: factor of the distance cost of `structured`.
+        margin: factor of the distance cost of `structured`: with a large one a fresh network learns slowly.
         accumulate: parts that a step's batch goes through the networks in, to save memory.
         clip: gradients are scaled down to this norm; 0 for never.
         precision: of the networks: `float32`, `bf16` or, on a GPU, `fp16`. Losses and weights stay float32.
@@ -133,7 +133,7 @@ class Stage:
     objective: str = "soft-argmax"
     elongation: float = 1.0
     elongate_along: str = "contour"
-    margin: float = 1.0
+    margin: float = 0.1
     accumulate: int = 1
     clip: float = 5.0
     precision: str = "float32"

@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--face-size", type=int, default=256, help="pixels a side of the face crop")
     parser.add_argument("--rate", type=float, default=0.001)
-    parser.add_argument("--margin", type=float, default=1.0, help="of structured's distance cost")
+    parser.add_argument("--margin", type=float, default=0.1, help="of structured's distance cost")
     parser.add_argument(
         "--coordinate-weight", type=float, default=0.5, help="of soft-argmax's coordinate loss; 100 for little else"
     )

@@ -19,7 +19,7 @@ def distance_cost(points: Tensor, height: int, width: int) -> Tensor:
     return torch.where(square < 1, square / 2, square.clamp_min(1).sqrt() - 0.5)
 
 
-def structured(scores: Tensor, label: Label, margin: float = 1.0, epsilon: float = 1.0) -> Tensor:
+def structured(scores: Tensor, label: Label, margin: float = 0.1, epsilon: float = 1.0) -> Tensor:
     """Margin-augmented cross-entropy: `epsilon log sum exp((F + margin cost) / epsilon) - sum q F`.
 
     Yang and Yeh, Heatmap Regression without Soft-Argmax for Facial Landmark Detection (ICCV 2025, arXiv 2508.14929).

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrlm.errors import ModelError
 from hrlm.finding import FaceFinder, FoundFace
 from hrlm.geometry import CropTransform, bounding_box, box_overlap, face_crop, rotation_matrix
 from hrlm.models.build import load_model
 from hrlm.models.cropping import crop_photos
-from hrlm.models.inference import lanes, prepare, run
+from hrlm.models.inference import lanes, prepare, recorded, run
 from hrlm.models.nets import Estimates
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
@@ -81,6 +81,8 @@ class Detector:
         self.device = choose_device(device)
         loaded = load_model(model, self.device)
         self._net, self._config = prepare(loaded.net), loaded.config
+        self._global_net: nn.Module = self._net.global_net
+        self._regional_net: nn.Module = self._net.regional_net
         self.info, self.metadata = loaded.info, loaded.metadata
         self.scheme = loaded.net.scheme
         self.quality, self._habits = quality, habits
@@ -112,6 +114,7 @@ class Detector:
         if self.device.type != "cpu" or len(photos) < 2:
             return self._detect(photos, faces, min_face)
         if self._lanes is None:
+            self._record()
             self._lanes = lanes(len(photos))
         return [own for (own,) in self._lanes.map(lambda photo: self._detect([photo], faces, min_face), photos)]
 
@@ -196,14 +199,21 @@ class Detector:
 
     def _global(self, pixels: list[np.ndarray], face: CropTransform) -> Tensor:
         crops = crop_photos(pixels, [face[i : i + 1] for i in range(len(face))], self.device)
-        return run(self._net.global_net, crops)
+        return run(self._global_net, crops)
 
     def _regional(self, pixels: list[np.ndarray], face: CropTransform, scores: Tensor) -> Estimates:
         crops = self._net.region_crops(scores, face)
         regions = len(self.scheme.regions)
         tiles = crop_photos(pixels, [crops[i : i + regions] for i in range(0, len(crops), regions)], self.device)
         context = self._net.context(scores, face, crops)
-        return self._net.regional_estimates(run(self._net.regional_net, tiles, context), crops)
+        return self._net.regional_estimates(run(self._regional_net, tiles, context), crops)
+
+    def _record(self) -> None:
+        """Let the lanes' networks run without Python."""
+        stride, face, region = self._net.regional_net.stride, self._config.face_size, self._net.region_size
+        cells = torch.zeros(1, len(self.scheme), region // stride, region // stride)
+        self._global_net = recorded(self._net.global_net, torch.zeros(1, 3, face, face))
+        self._regional_net = recorded(self._net.regional_net, torch.zeros(1, 3, region, region), cells)
 
     def _faces(self, photo: Photo, found: list[FoundFace], located: Located) -> list[Face]:
         faces: list[Face] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
@@ -54,6 +55,22 @@ def run(net: nn.Module, pixels: Tensor, *others: Tensor) -> Tensor:
             if count == 1:
                 raise ModelError("the GPU has too little free memory: end what else uses it, or use the CPU") from e
         count = (count + 1) // 2
+
+
+def recorded(net: nn.Module, *inputs: Tensor) -> nn.Module:
+    """`net` as one graph, for inputs like these of any batch and size: the same numbers, and what stands in Python
+    between its layers no longer runs.
+
+    Threads that run networks side by side need Python's lock for every layer and wait for each other; a graph runs
+    whole without it.
+    """
+    # PyTorch's successor to this is a compiler, which needs a tool chain: where it is gone, so is the gain
+    if not hasattr(torch.jit, "trace"):
+        return net
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        graph: nn.Module = torch.jit.freeze(torch.jit.trace(net, inputs, check_trace=False))
+        return graph
 
 
 def lanes(wanted: int) -> ThreadPoolExecutor:

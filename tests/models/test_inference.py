@@ -12,7 +12,7 @@ from hrlm.detector import Detector, first_crops
 from hrlm.errors import ModelError
 from hrlm.models import inference
 from hrlm.models.build import ModelConfig, build_model, load_model
-from hrlm.models.inference import lanes, prepare, run
+from hrlm.models.inference import lanes, prepare, recorded, run
 from hrlm.models.nets import LandmarkModel
 from hrlm.photos import open_photo
 from hrlm.schemes import load_scheme
@@ -48,6 +48,17 @@ def test_folding_leaves_no_normalisation_and_the_same_maps() -> None:
     ):
         assert plain.std() > 0.01
         assert torch.allclose(folded, plain, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
+
+
+def test_a_recorded_network_gives_the_very_same_maps_for_any_batch_and_size() -> None:
+    net = prepare(untrained()).regional_net
+    graph = recorded(net, torch.zeros(1, 3, 64, 64), torch.zeros(1, 68, 16, 16))
+    assert graph is not net
+    with torch.inference_mode():
+        # a graph is made anew for shapes that it has seen twice
+        for count, side in ((1, 64), (3, 64), (2, 96), (2, 96), (2, 96), (1, 32)):
+            pixels, context = torch.randn(count, 3, side, side), torch.rand(count, 68, side // 4, side // 4)
+            assert torch.equal(graph(pixels, context), net(pixels, context))
 
 
 @pytest.mark.parametrize("at_once", [1, 64 * 64, 3 * 64 * 64, 1 << 20])

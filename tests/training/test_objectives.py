@@ -108,7 +108,7 @@ def test_known_optima() -> None:
     cost = distance_cost(wanted.points, 20, 20)
     for loss, best in (
         (lambda s: soft_argmax(s, wanted, 0.5), q.log()),
-        (lambda s: structured(s, wanted, 0.5), q.log() - 0.5 * cost),
+        (lambda s: structured(s, wanted, 1.0), q.log() - cost),
         (lambda s: adaptive_wing(s, wanted), q.log()),
         (lambda s: gaussian_nll(s, wanted, 0.5), q.log()),
         (lambda s: star(s, wanted, 0.5), q.log()),

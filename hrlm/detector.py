@@ -107,7 +107,7 @@ class Detector:
 
         Args:
             faces: `all` or `largest`.
-            min_face: photo pixels; faces whose box is narrower and lower are left out.
+            min_face: photo pixels; faces of a smaller box, by the square root of its area, are left out.
         """
         if faces not in ("all", "largest"):
             raise ValueError(f"faces must be 'all' or 'largest', not {faces!r}")

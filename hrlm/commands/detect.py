@@ -67,7 +67,12 @@ def command(
         typer.Option(metavar="FILE", help="A line of JSON for each photo as it is finished; - for standard output."),
     ] = None,
     faces: Annotated[Wanted, typer.Option(help="Which of a photo's faces.")] = Wanted.ALL,
-    min_face: Annotated[float, typer.Option(min=0, metavar="PIXELS", help="Leave out faces narrower than this.")] = 0,
+    min_face: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="PIXELS", help="Leave out faces smaller than this: the square root of their box's area."
+        ),
+    ] = 0,
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
     quality: QualityOption = Quality.BEST,
@@ -204,6 +209,7 @@ def _keep_hand_made(
     sources: Sequence[Source], out: Path, formats: Sequence[Format], review: bool, share: Shard
 ) -> None:
     """Refuse to replace files that no run can have written, as there is no journal of one."""
+    from hrlm.formats.atomic import exists
     from hrlm.runs.journal import JOURNAL_FILE
     from hrlm.runs.shards import files_of_all
     from hrlm.runs.sinks import with_suffix
@@ -217,7 +223,7 @@ def _keep_hand_made(
     suffixes = [format.suffix for format in formats if format.per_photo and format.name != "xmp"]
     files += [with_suffix(out / source.result, suffix) for source in sources for suffix in suffixes]
     for file in files:
-        if file.exists():
+        if exists(file):
             refuse(f"{file}: is there and was written by no run into {out}: move it or give another --out")
 
 

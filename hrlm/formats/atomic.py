@@ -29,6 +29,11 @@ class WriteError(HrlmError):
         super().__init__(f"{path}: cannot be written ({cause.strerror or cause}): {cure}")
 
 
+def exists(path: str | Path) -> bool:
+    """Whether there is something of this name; of a name that is too long there is nothing, and no error."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 @contextlib.contextmanager
 def replacing(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
     """Open a file that takes the name `path` once it is written whole; missing folders are made.

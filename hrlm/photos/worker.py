@@ -103,8 +103,9 @@ def _description(photo: Photo) -> dict[str, Any]:
 
 def main(timeout: str, max_pixels: str, files: str = "") -> None:
     """Serve the parent that started this process; arguments as on its command line."""
-    # Ctrl-C is for the parent, which lets what is in hand be finished
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a service that is stopped are for the parent, which lets what is in hand be finished
+    for stopped in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopped, signal.SIG_IGN)
     # each process has one core's worth of work
     cv2.setNumThreads(1)
     sink = os.fdopen(os.dup(1), "wb")

@@ -142,13 +142,14 @@ def find_photo(item: ResultFile, info: PhotoInfo, photos: Path | None) -> Path:
     raise HrlmError(f"{item.file}: its photo {info.path} is not found: {cure}")
 
 
-def reusable(sources: Sequence[Source], out: Path, model: ModelInfo) -> dict[PurePath, ResultFile]:
-    """Results in `out` that an earlier run with the same model left, newer than their photos."""
+def reusable(sources: Sequence[Source], out: Path, model: ModelInfo, weights: Path) -> dict[PurePath, ResultFile]:
+    """Results in `out` that an earlier run with the same model left, newer than their photos and the weight file."""
     found = {}
+    learnt = weights.stat().st_mtime_ns
     for source in sources:
         file = with_suffix(out / source.result, RESULT_SUFFIX)
         try:
-            newer = file.stat().st_mtime_ns >= source.file.stat().st_mtime_ns
+            newer = file.stat().st_mtime_ns >= max(learnt, source.file.stat().st_mtime_ns)
             if newer and result_json.read(file).model == model:
                 found[source.result] = ResultFile(file, source.result, source.file)
         except (OSError, HrlmError):

@@ -38,11 +38,11 @@ def detect_photos(
     summary = Summary()
     hopeless = False
 
-    def write(source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
+    def write(item: Item, photo: Photo | None, result: PhotoResult | None) -> Written:
         if photo is None or result is None:
             raise ValueError("a plain run has no earlier results")
         for sink in sinks:
-            sink(source, photo, result)
+            sink(item.source, photo, result)
         return Written(len(result.faces))
 
     try:

@@ -10,11 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from hrlm.formats import corrections
+from hrlm.formats.catalogue import FORMATS
 from hrlm.photos import RAW_SUFFIXES
 
 OVERLAY_MARK = ".overlay"
 # ends the stem of every picture that hrlm makes beside a result, so that none is ever taken for a photo
 _MADE = re.compile(r"\.(overlay|compare|(closeups|upright|ffhq)(_\d+)?|mask_\w+)")
+# files in JSON that hrlm writes beside results: for a whole run, and for a photo by the end of its name
+_OF_A_RUN = {f.suffix for f in FORMATS.values() if f.suffix.endswith(".json") and not f.per_photo}
+_OF_A_PHOTO = (*(f.suffix for f in FORMATS.values() if f.suffix.endswith(".json") and f.per_photo), corrections.SUFFIX)
 _COUNTED = re.compile(r"(.+)_\d+", re.DOTALL)
 
 
@@ -186,9 +191,10 @@ def _with_results(items: Sequence[_Item], root: str | None) -> list[Source]:
 def result_names(photos: Sequence[PurePath]) -> list[PurePath]:
     """Paths of results, without suffix, for photos' mirrored paths: no two alike, not even where case is ignored.
 
-    A photo gives up its extension unless another photo of the folder shares its stem.
+    A photo gives up its extension unless another photo of the folder shares its stem, or its result would have the name
+    of a file that hrlm writes for all photos or for another one: `coco.json`, `a.labelme.json`, `a.corrected.json`.
     """
-    whole: set[int] = set()
+    whole = {i for i, photo in enumerate(photos) if _taken(photo)}
     while True:
         names = [p if i in whole else p.with_suffix("") for i, p in enumerate(photos)]
         alike: defaultdict[str, list[int]] = defaultdict(list)
@@ -199,6 +205,11 @@ def result_names(photos: Sequence[PurePath]) -> list[PurePath]:
         if not more:
             return names
         whole |= more
+
+
+def _taken(photo: PurePath) -> bool:
+    name = f"{photo.stem}.json".casefold()
+    return name.endswith(_OF_A_PHOTO) or (len(photo.parts) == 1 and name in _OF_A_RUN)
 
 
 def _folded(path: PurePath) -> str:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from hrlm.errors import FormatError
-from hrlm.formats.atomic import WriteError, replacing
-from hrlm.runs.discovery import Source
+from hrlm.formats.atomic import WriteError, exists, replacing
+from hrlm.runs.discovery import Source, absolute
 from hrlm.runs.shards import WHOLE, Shard, files_of_all
 
 JOURNAL_FILE = "run.jsonl"
@@ -32,6 +32,7 @@ class Entry:
     Args:
         path: the photo, as its result names it.
         result: its results' path below the output folder, without suffix.
+        file: the photo's whole path where it was read; not noted by older runs.
         status: `ok`, `no-face` or `error`.
         size, mtime_ns: of the photo's file when it was read, bytes and nanoseconds; -1 where it was not there.
         fingerprint: of the model and the options that change what is found; see `fingerprint`.
@@ -53,6 +54,7 @@ class Entry:
     formats: tuple[str, ...] = ()
     reason: str = ""
     notes: tuple[str, ...] = ()
+    file: str = ""
 
     def line(self) -> bytes:
         """The journal's line, ASCII whatever the photo is called."""
@@ -155,6 +157,17 @@ class Journal:
                 self._done[key] = entry
                 return entry
         return None
+
+    def other(self, source: Source) -> str:
+        """Another photo that is still there and whose result has this photo's result name; empty where none is."""
+        key, own = source.result.as_posix(), str(absolute(source.file))
+        for entries in self._known:
+            entry = entries.get(key)
+            if entry is None or entry.status == ERROR or entry.file in ("", own) or not exists(entry.file):
+                continue
+            if not exists(own) or not Path(own).samefile(entry.file):
+                return entry.file
+        return ""
 
     def done(self, source: Source) -> Entry | None:
         """The photo's entry if it is done with this run's model and options and has a result."""

@@ -56,10 +56,15 @@ class Work(Enum):
 
 @dataclass(frozen=True)
 class Item:
-    """A photo of a run and what is to be done with it."""
+    """A photo of a run and what is to be done with it.
+
+    Args:
+        lacks: the formats that are to be made of its result; those that it has may have been edited since.
+    """
 
     source: Source
     work: Work = Work.DETECT
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,8 @@ class Written:
     fatal: bool = False
 
 
-# writes a photo's files; without photo and result, further formats from the result that is there
-Write = Callable[[Source, Photo | None, PhotoResult | None], Written]
+# writes a photo's files; without photo and result, the formats that it lacks from the result that is there
+Write = Callable[[Item, Photo | None, PhotoResult | None], Written]
 
 
 @dataclass
@@ -291,7 +296,7 @@ def _write(held: _Held, write: Write) -> Outcome:
     if held.result is None and outcome.item.work is not Work.CONVERT:
         return outcome
     try:
-        written = write(source, held.photo, held.result)
+        written = write(outcome.item, held.photo, held.result)
     except WriteError as e:
         return replace(outcome, status=ERROR, reason=str(e), fatal=e.hopeless)
     except HrlmError as e:

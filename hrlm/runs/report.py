@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -81,7 +84,7 @@ class Reporter:
     """
 
     def __init__(self, total: int, quiet: bool = False, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or _Console(stderr=True)
         self._quiet = quiet
         self._total = total
         self._done = 0
@@ -130,8 +133,26 @@ class Reporter:
     def say(self, text: str, always: bool = False) -> None:
         """Print one plain line; `always` even when quiet."""
         if always or not self._quiet:
-            # a file name may look like markup or be wider than the terminal
-            self._console.print(one_line(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
+            try:
+                # a file name may look like markup or be wider than the terminal
+                self._console.print(one_line(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
+            except OSError:
+                # such as a log on a full disk: no reason to stop, and what matters is in the run's own files
+                _forget_standard_error()
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on: nobody reads what a run says, but its files are wanted."""
+        _forget_standard_error()
+
+
+def _forget_standard_error() -> None:
+    """Send to nowhere what is said from here on, also what is still held back."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 class _Rate(ProgressColumn):

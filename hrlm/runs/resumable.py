@@ -14,7 +14,7 @@ from hrlm.formats.atomic import WriteError
 from hrlm.formats.catalogue import Format, write_run
 from hrlm.results import PhotoResult
 from hrlm.runs.ahead import Stop
-from hrlm.runs.discovery import Found, Problem
+from hrlm.runs.discovery import Found, Problem, absolute
 from hrlm.runs.journal import ERROR, JOURNAL_FILE, NO_FACE, Entry, Journal
 from hrlm.runs.jsonl import ClosedPipe, Lines, lines
 from hrlm.runs.pipeline import Item, Outcome, Work
@@ -53,16 +53,27 @@ class Order:
 
 
 def plan(found: Found, journal: Journal, writer: Writer, order: Order) -> list[Item]:
-    """What is to be done with every photo, in order; finished photos are noted in `journal`."""
+    """What is to be done with every photo, in order; finished photos are noted in `journal`.
+
+    A photo whose result would replace that of another one, from an earlier run, leaves `found` for its problems, unless
+    everything is done again.
+    """
+    others = {} if order.overwrite else {s.result: other for s in found.sources if (other := journal.other(s))}
+    for source in found.sources:
+        if source.result in others:
+            where = writer.file(source)
+            cure = "give another --out, all photos in one command, or --overwrite to replace it"
+            found.problems.append(Problem(source.name, f"{where} is the result of {others[source.result]}: {cure}"))
+    found.sources = [source for source in found.sources if source.result not in others]
     items = []
     for source in found.sources:
-        work = Work.DETECT
+        work, lacks = Work.DETECT, set[str]()
         if not order.overwrite and (entry := journal.find(source, order.fingerprint, writer.file(source))):
             lacks = writer.missing(source, entry)
             if OVERLAY not in lacks:
                 # an overlay needs the photo's pixels, every other format only its result
                 work = Work.CONVERT if lacks else Work.NOTHING
-        items.append(Item(source, work))
+        items.append(Item(source, work, frozenset(lacks)))
     return items
 
 
@@ -179,6 +190,7 @@ class _Run:
             formats=tuple(sorted(formats.difference(outcome.lacking))),
             reason=outcome.reason,
             notes=notes,
+            file=str(absolute(source.file)),
         )
 
     def fail(self, problem: Problem, fatal: bool = False) -> None:

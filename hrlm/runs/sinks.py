@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from hrlm.errors import FormatError, HrlmError
 from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
-from hrlm.formats.atomic import WriteError, replacing, write_whole
+from hrlm.formats.atomic import WriteError, exists, replacing, write_whole
 from hrlm.formats.catalogue import Format, write_photo
 from hrlm.photos import Photo
 from hrlm.render.files import jpeg_bytes, png_bytes, read_metadata
@@ -51,7 +51,7 @@ def write_result(path: Path, source: Source, result: PhotoResult) -> None:
 
 
 def _check_correction(path: Path, source: Source, result: PhotoResult) -> None:
-    if not path.is_file() or result_json.looks_like_result(path):
+    if not exists(path) or result_json.looks_like_result(path):
         return
     correction = corrections.read(path)
     alike = (correction.photo.width, correction.photo.height) == (result.photo.width, result.photo.height)
@@ -70,7 +70,7 @@ def _check_correction(path: Path, source: Source, result: PhotoResult) -> None:
 def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:
     """A per-photo format: `NAME` with its suffix.
 
-    `pts` takes one face a file: `NAME.pts` the largest, `NAME_2.pts`, `NAME_3.pts` … the others.
+    `pts` takes one face a file: `NAME.pts` the largest, `NAME_2.pts`, `NAME_3.pts` … the others; see `further_pts`.
     """
 
     def sink(source: Source, result: PhotoResult) -> None:
@@ -78,17 +78,20 @@ def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:
 
     def pts_sink(source: Source, result: PhotoResult) -> None:
         for number, face in enumerate(result.faces, start=1):
-            path = out / source.result if number == 1 else with_suffix(out / source.numbered, f"_{number}")
-            pts.write(with_suffix(path, format.suffix), face.landmarks)
+            first = with_suffix(out / source.result, format.suffix)
+            pts.write(first if number == 1 else further_pts(out, source, number), face.landmarks)
         _remove_further(source, len(result.faces))
 
     def _remove_further(source: Source, count: int) -> None:
-        """Remove the files of faces that an earlier result had, but not what is the first face of another photo."""
+        """Remove the files of faces that an earlier result had."""
         old = [] if count else [with_suffix(out / source.result, format.suffix)]
         number = max(count, 1) + 1
-        while (file := with_suffix(out / source.numbered, f"_{number}{format.suffix}")).is_file():
-            if not file.with_suffix(".json").exists():
+        while True:
+            file, others = further_pts(out, source, number), with_suffix(out / source.numbered, f"_{number}.json")
+            if exists(file):
                 old.append(file)
+            elif not exists(others):
+                break
             number += 1
         # the last first: a run that is killed here leaves no gap that would hide the others
         for file in reversed(old):
@@ -98,6 +101,17 @@ def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:
                 raise WriteError(file, e) from e
 
     return pts_sink if format.name == "pts" else sink
+
+
+def further_pts(out: Path, source: Source, number: int) -> Path:
+    """The `.pts` file of a photo's second or later face, never the first face's of another photo.
+
+    With photos `a.jpg` and `a_2.jpg`, in one run or one after the other, the first one's second face is `a.jpg_2.pts`.
+    """
+    path = with_suffix(out / source.numbered, f"_{number}")
+    if exists(with_suffix(path, ".json")):
+        path = with_suffix((out / source.result).with_name(source.file.name), f"_{number}")
+    return with_suffix(path, ".pts")
 
 
 def overlay_sink(out: Path, scheme: Scheme, look: Look, quality: int = 92, png: bool = False) -> PhotoSink:

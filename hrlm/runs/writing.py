@@ -8,15 +8,15 @@ from pathlib import Path
 
 from hrlm.errors import HrlmError
 from hrlm.formats import json as result_json
-from hrlm.formats.atomic import WriteError
+from hrlm.formats.atomic import WriteError, exists
 from hrlm.formats.catalogue import FORMATS
 from hrlm.photos import Photo
 from hrlm.render.overlay import Look
 from hrlm.results import PhotoResult
 from hrlm.runs import journal
 from hrlm.runs.discovery import Source
-from hrlm.runs.pipeline import Written
-from hrlm.runs.sinks import OVERLAY_SUFFIX, Sink, format_sink, overlay_sink, with_suffix, write_result
+from hrlm.runs.pipeline import Item, Written
+from hrlm.runs.sinks import OVERLAY_SUFFIX, Sink, format_sink, further_pts, overlay_sink, with_suffix, write_result
 from hrlm.schemes import Scheme
 
 OVERLAY = "overlay"
@@ -49,19 +49,18 @@ class Writer:
 
     def missing(self, source: Source, entry: journal.Entry) -> set[str]:
         """Which of the wanted formats a finished photo lacks."""
-        suffixes = {name: FORMATS[name].suffix for name in self._sinks}
-        if self._overlay:
-            suffixes[OVERLAY] = OVERLAY_SUFFIX
         base = self._out / source.result
         # without a face there need be no file
-        return {
-            name
-            for name, suffix in suffixes.items()
-            if name not in entry.formats or (entry.faces and not with_suffix(base, suffix).exists())
-        }
+        files = {name: [with_suffix(base, FORMATS[name].suffix)] for name in self._sinks if entry.faces}
+        if self._overlay and entry.faces:
+            files[OVERLAY] = [with_suffix(base, OVERLAY_SUFFIX)]
+        if "pts" in files:
+            files["pts"] += [further_pts(self._out, source, number) for number in range(2, entry.faces + 1)]
+        gone = {name for name, own in files.items() if not all(map(exists, own))}
+        return gone | (set(self.formats) - set(entry.formats))
 
-    def __call__(self, source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
-        """Write all files of a photo; without photo and result, only further formats from its `NAME.json`.
+    def __call__(self, item: Item, photo: Photo | None, result: PhotoResult | None) -> Written:
+        """Write all files of a photo; without photo and result, only what it lacks, from its `NAME.json`.
 
         A format that fails costs itself alone: what is returned says so.
 
@@ -69,14 +68,18 @@ class Writer:
             WriteError: the folder or `NAME.json` cannot be written.
             FormatError: the result cannot be read, or a file that is in the way is not hrlm's.
         """
+        source = item.source
         path = self.file(source)
+        names = set(self.formats)
         if result is None:
-            result = result_json.read(path)
+            result, names = result_json.read(path), names & item.lacks
         else:
             write_result(path, source, result)
         reasons: dict[str, str] = {}
         fatal = False
         for name, write in self._writes(source, photo, result):
+            if name not in names:
+                continue
             try:
                 write()
             except WriteError as e:

@@ -106,7 +106,7 @@ def test_a_correction_of_another_photo_is_not_given_a_new_result(tmp_path: Path,
     run(own.parent, "--out", out)
     path = correct(out, own)
     before = (out / "a.json").read_bytes()
-    result = run(other.parent, "--out", out)
+    result = run(other.parent, "--out", out, "--overwrite")
     assert result.exit_code == 1
     assert "correction of another photo" in result.stderr
     assert "another --out" in result.stderr
@@ -217,3 +217,72 @@ def test_a_photo_that_changes_before_its_further_format_is_made(
         patch.setattr(resumable, "plan", plan)
         assert "1 photo, 1 face," in run(one, "--out", out, "--format", "pts").stderr
     assert "1 photo, 3 faces" in run(one, "--out", out, "--format", "pts").stderr
+
+
+def test_another_photos_result_is_not_replaced(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    out = tmp_path / "out"
+    for card, faces in (("day1", 1), ("day2", 2)):
+        photo(tmp_path / card / "IMG_1.png", faces)
+    photo(tmp_path / "day2" / "IMG_2.png", 1)
+    run(tmp_path / "day1", "--out", out)
+    before = (out / "IMG_1.json").read_bytes()
+    result = run(tmp_path / "day2", "--out", out)
+    assert result.exit_code == 1
+    assert "IMG_1.json is the result of" in result.stderr
+    assert "day1/IMG_1.png: give another --out" in result.stderr
+    assert (out / "IMG_1.json").read_bytes() == before
+    assert "IMG_2.json" in files(out)
+    assert set(entries(out)) == {"IMG_1.png", "IMG_2.png"}
+    # what is still the same photo, or a photo that has moved, goes on
+    assert run(tmp_path / "day1", "--out", out).exit_code == 0
+    (tmp_path / "day1").rename(tmp_path / "archive")
+    assert run(tmp_path / "archive", "--out", out).exit_code == 0
+    assert run(tmp_path / "day2", "--out", out, "--overwrite").exit_code == 0
+    assert (out / "IMG_1.json").read_bytes() != before
+
+
+def test_further_faces_never_take_another_photos_file(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    out, folder = tmp_path / "out", tmp_path / "in"
+    photo(folder / "a.png", 2)
+    photo(folder / "a_2.png", 1)
+    run(folder, "--out", out, "--format", "pts")
+    before = (out / "a_2.pts").read_bytes()
+    # a run over the one photo alone
+    run(folder / "a.png", "--out", out, "--format", "pts", "--overwrite")
+    assert (out / "a_2.pts").read_bytes() == before
+    assert "a.png_2.pts" in files(out)
+
+
+def test_a_photo_that_comes_later_takes_its_file_and_the_face_moves(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    out, folder = tmp_path / "out", tmp_path / "in"
+    photo(folder / "a.png", 2)
+    run(folder, "--out", out, "--format", "pts")
+    second = (out / "a_2.pts").read_bytes()
+    photo(folder / "a_2.png", 1)
+    assert run(folder, "--out", out, "--format", "pts").exit_code == 0
+    assert (out / "a.png_2.pts").read_bytes() == second
+    assert (out / "a_2.pts").read_bytes() == (out / "a.pts").read_bytes()
+
+
+def test_a_format_that_is_there_stays_when_another_is_added(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    out = tmp_path / "out"
+    photo(tmp_path / "in" / "a.png", 1)
+    run(tmp_path / "in", "--out", out, "--format", "labelme")
+    file = out / "a.labelme.json"
+    file.write_text(file.read_text().replace('"shapes"', '"shapes" '))
+    edited = file.read_bytes()
+    assert run(tmp_path / "in", "--out", out, "--format", "labelme,pts").exit_code == 0
+    assert "a.pts" in files(out)
+    assert file.read_bytes() == edited
+
+
+def test_a_long_name_is_no_reason_to_fail(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    out = tmp_path / "out"
+    # NAME.json just fits, NAME.corrected.json and NAME.labelme.json do not
+    name = "n" * 245
+    photo(tmp_path / "in" / f"{name}.png", 1)
+    photo(tmp_path / "in" / "b.png", 1)
+    out.mkdir()
+    result = run(tmp_path / "in", "--out", out, "--format", "labelme")
+    assert result.exit_code == 1
+    assert {f"{name}.json", "b.json", "b.labelme.json"} <= files(out)

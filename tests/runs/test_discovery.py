@@ -111,6 +111,16 @@ def test_photos_that_share_a_stem_keep_their_extensions() -> None:
     assert names("a.jpg", "a.png", "a.jpg.png") == ["a.jpg", "a.png", "a.jpg.png"]
 
 
+def test_a_result_never_has_the_name_of_another_file_of_hrlms() -> None:
+    assert names("coco.jpg", "sub/coco.jpg", "Label-Studio.png", "rococo.jpg") == [
+        "coco.jpg",
+        "sub/coco",
+        "Label-Studio.png",
+        "rococo",
+    ]
+    assert names("a.jpg", "a.labelme.jpg", "a.corrected.jpg") == ["a", "a.labelme.jpg", "a.corrected.jpg"]
+
+
 @given(st.sets(st.text("aA_2.", min_size=1, max_size=4).map(lambda s: f"n{s}"), max_size=12))
 def test_no_two_results_alike(stems: set[str]) -> None:
     photos = sorted({f"{s}{e}".lower() for s in stems for e in (".jpg", ".png")})

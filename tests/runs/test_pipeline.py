@@ -61,7 +61,7 @@ def items(*names: str) -> list[Item]:
     ]
 
 
-def nothing(source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
+def nothing(item: Item, photo: Photo | None, result: PhotoResult | None) -> Written:
     return Written(0)
 
 
@@ -72,8 +72,8 @@ def told(outcomes: list[Outcome]) -> list[tuple[str, str]]:
 def test_what_is_done_keeps_the_others_company() -> None:
     detector, written = Watched(), []
 
-    def write(source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
-        written.append((source.name, photo is not None, result is not None))
+    def write(item: Item, photo: Photo | None, result: PhotoResult | None) -> Written:
+        written.append((item.source.name, photo is not None, result is not None))
         return Written(2, "d")
 
     todo = items("-a", "+b", ">c", "-d", "-e", "-f", "+bad1", "-g", "-h", ">i", "+bad2", "+j")
@@ -108,7 +108,7 @@ def test_what_is_held_is_bounded_by_the_memory(photos: int, slow: str) -> None:
     gc.collect()
     wait = 0.01
 
-    def write(source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
+    def write(item: Item, photo: Photo | None, result: PhotoResult | None) -> Written:
         time.sleep(wait if slow == "writer" else 0)
         return Written(0)
 
@@ -126,7 +126,7 @@ def test_what_is_held_is_bounded_by_the_memory(photos: int, slow: str) -> None:
 def test_no_more_than_one_picture_too_many(limit: int, most: int, wait: float) -> None:
     gc.collect()
 
-    def write(source: Source, photo: Photo | None, result: PhotoResult | None) -> Written:
+    def write(item: Item, photo: Photo | None, result: PhotoResult | None) -> Written:
         time.sleep(wait)
         return Written(0)
 

@@ -18,13 +18,15 @@ from hrlm.training.objectives import Label, objective
 from hrlm.training.optimisation import autocast
 
 # pixels of the tiles that teach
-TILE = 288
+TILE = 320
 # deviations of the priors in units of the normaliser: from what the levels before reach to what they reach on bad days
-PRIOR = (0.003, 0.016)
+PRIOR = (0.003, 0.03)
 # densities that are taught, of the level's: smaller faces are level 1's, and enlarging adds nothing
-LEAST_DENSITY, MOST_ENLARGED = 0.4, 1.25
+LEAST_DENSITY, MOST_ENLARGED = 0.3, 1.25
 # log density of a prior beyond its window, while training
 FLOOR = -30.0
+# what `validate_native` reports
+NATIVE_FIGURES = ("prior nme", "native nme")
 # the prior that validation starts from
 VALIDATED_PRIOR = 0.008
 
@@ -47,7 +49,7 @@ def native_loss(
         generator, part, parts: as of `step.batch_losses`.
     """
     count, n = len(batch.photos), len(level.scheme)
-    drawn = torch.rand(count * parts, 6 * n + 8, generator=generator)[part * count : (part + 1) * count]
+    drawn = torch.rand(count * parts, 7 * n + 8, generator=generator)[part * count : (part + 1) * count]
     tiles, seen = [], []
     for b in range(count):
         tile = _tile(level, batch, b, drawn[b])
@@ -111,7 +113,7 @@ def _unit(level: NativeLevel, points: Tensor) -> float:
 
 def _prior(truth: Tensor, members: list[int], drawn: Tensor, scale: float, unit: float) -> tuple[Tensor, Tensor]:
     """Priors of landmarks `(P, 2)` in a tile's pixels: means that are off by a draw from their covariances."""
-    own = drawn[8:].reshape(-1, 6)[members]
+    own = drawn[8:].reshape(-1, 7)[members]
     low, high = PRIOR
     deviation = low * (high / low) ** own[:, :2] * unit / scale
     turn = np.pi * own[:, 2]
@@ -119,7 +121,9 @@ def _prior(truth: Tensor, members: list[int], drawn: Tensor, scale: float, unit:
     axes = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
     # two normal deviates of two even ones (Box and Muller)
     radius, angle = (-2 * own[:, 3].clamp_min(1e-6).log()).sqrt(), 2 * np.pi * own[:, 4]
-    off = deviation * torch.stack([radius * angle.cos(), radius * angle.sin()], -1)
+    # over the root of half a chi-squared variate of four degrees of freedom: a t of TAIL, 4, and unit variance
+    wide = (-own[:, 5:7].clamp_min(1e-6).log().sum(-1, keepdim=True)).rsqrt()
+    off = deviation * torch.stack([radius * angle.cos(), radius * angle.sin()], -1) * wide
     mean = truth + (axes @ off[..., None])[..., 0]
     return mean, axes * deviation[:, None] ** 2 @ axes.transpose(-1, -2)
 
@@ -149,6 +153,5 @@ def validate_native(level: NativeLevel, samples: Sequence[Sample], device: torch
         found, _ = level.refine(sample.pixels, points + off, covariance, convention=False)
         before.append(100 / unit * off[own].norm(dim=-1))
         after.append(100 / unit * (found - points)[own].norm(dim=-1))
-    if not after:
-        return {"prior nme": float("nan"), "native nme": float("nan")}
-    return {"prior nme": float(torch.cat(before).mean()), "native nme": float(torch.cat(after).mean())}
+    means = [float(torch.cat(each).mean()) if each else float("nan") for each in (before, after)]
+    return dict(zip(NATIVE_FIGURES, means, strict=True))

@@ -6,7 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrlm.geometry import rotation_matrix
-from hrlm.models.native import CELL, HALO, RECEPTIVE_FIELD, SAMPLED, STRIDE, NativeLevel, NativeNet, cell_positions
+from hrlm.models.native import (
+    CELL,
+    HALO,
+    LARGEST_TILE,
+    RECEPTIVE_FIELD,
+    SAMPLED,
+    STRIDE,
+    NativeLevel,
+    NativeNet,
+    cell_positions,
+    log_prior,
+    window_reach,
+)
 from hrlm.schemes import load_scheme
 
 SCHEME = load_scheme("ibug68")
@@ -55,6 +67,40 @@ def test_tiled_equals_untiled(cells: int, right: int, down: int) -> None:
     points, covariance = level().refine(photo(), *face(), size=size, offset=(right, down))
     assert (points - REFINED[0]).abs().max() < 0.005
     assert (covariance - REFINED[1]).abs().max() < 0.02
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.004, 0.035), st.floats(0, 3))
+def test_the_default_tiles_cover_every_window_with_few_pixels(deviation: float, angle: float) -> None:
+    points, covariance = face(angle)
+    for _, windows in level().windows(points, covariance * (deviation / 0.01) ** 2):
+        size = windows.tile_size()
+        assert size % STRIDE == 0
+        assert 2 * HALO < size <= LARGEST_TILE
+        middles = windows.tiles(size)
+        # a grid that begins at a multiple of 4 pixels may cost 4 more
+        assert len(middles) * (size - STRIDE) ** 2 <= len(windows.tiles(256)) * 256**2
+        half, reach = size / 2 - HALO, window_reach(windows.covariance)
+        for mean, far in zip(windows.mean, reach, strict=True):
+            for corner in mean + far * torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]]):
+                assert ((middles - corner).abs().amax(-1) <= half + 1e-3).any()
+
+
+def test_a_prior_has_its_variance_in_its_window_and_tails_beyond_a_gaussians() -> None:
+    covariance = torch.tensor([[[400.0, 120.0], [120.0, 225.0]]])
+    at = torch.arange(-200, 201, 2, dtype=torch.float32)
+    density = log_prior(at, at, torch.zeros(1, 2), covariance)[0]
+    share = density.flatten().softmax(0).reshape(density.shape)
+    x, y = at, at[:, None]
+    spread = torch.tensor(
+        [[(share * x * x).sum(), (share * x * y).sum()], [(share * x * y).sum(), (share * y * y).sum()]]
+    )
+    assert spread.numpy() == pytest.approx(covariance[0].numpy(), rel=0.1)
+    # at four deviations a Gaussian would have lost 8
+    middle = len(at) // 2
+    far = log_prior(at, at, torch.zeros(1, 2), 400 * torch.eye(2)[None])[0]
+    assert 5.5 < far[middle, middle] - far[middle, middle + 40] < 6.5
+    assert far[middle, middle + 50] == -torch.inf
 
 
 def test_a_network_that_says_nothing_leaves_the_prior() -> None:

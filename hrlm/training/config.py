@@ -151,6 +151,12 @@ class Stage:
             raise ConfigError(f"stage {self.name}: train must list some of {', '.join(PARTS)}, not {bad or 'nothing'}")
         if "native" in self.train and len(self.train) > 1:
             raise ConfigError(f"stage {self.name}: native learns alone: give it a stage, and a training, of its own")
+        if "attention" in self.train and "regional" not in self.train:
+            raise ConfigError(
+                f"stage {self.name}: attention learns from the regional network's errors: train regional too"
+            )
+        if "native" in self.train and self.elongation != 1:
+            raise ConfigError(f"stage {self.name}: level 2 learns from round labels: leave out elongation")
         if min(self.samples, self.batch, self.max_side) <= 0 or self.rate <= 0:
             raise ConfigError(f"stage {self.name}: samples, batch, max_side and rate must be positive")
         for key, allowed in (

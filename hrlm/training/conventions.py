@@ -82,6 +82,20 @@ def fit_convention(
     return Convention(scheme, mean, modes, spread, offsets)
 
 
+def mean_move(before: Sequence[np.ndarray], after: Sequence[np.ndarray], scheme: Scheme) -> np.ndarray:
+    """How far a model's landmarks have moved since an earlier one, `(N, 2)`: the median over the same faces.
+
+    Args:
+        before, after: F arrays `(N, 2)`, in each face's own pixels.
+
+    Returns:
+        in units of the normaliser's distance and the directions of `Scheme.face_frame`.
+    """
+    moves = [(now - then) @ scheme.face_frame(then) for then, now in zip(before, after, strict=True)]
+    median: np.ndarray = np.median(moves, axis=0)
+    return median
+
+
 def _shape(points: np.ndarray, scheme: Scheme) -> np.ndarray:
     shape: np.ndarray = (points - points[list(scheme.normaliser)].mean(0)) @ scheme.face_frame(points)
     return shape

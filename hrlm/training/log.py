@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hrlm.errors import DependencyError
+from hrlm.training.native_step import NATIVE_FIGURES
 from hrlm.training.validation import FIGURES
 
-COLUMNS = ("time", "stage", "samples", "loss", "rate", "step_seconds", "loading_seconds", *FIGURES)
+VALIDATION = (*FIGURES, *NATIVE_FIGURES)
+COLUMNS = ("time", "stage", "samples", "loss", "rate", "step_seconds", "loading_seconds", *VALIDATION)
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Log:
             writer.writerow(row)
         if self._events is not None:
             for name, value in figures.items():
-                group = "validation" if name in FIGURES else "training"
+                group = "validation" if name in VALIDATION else "training"
                 self._events.add_scalar(f"{group}/{name}", value, before + samples)
             self._events.flush()
 

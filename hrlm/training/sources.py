@@ -265,7 +265,7 @@ def _of_result(result: PhotoResult, own: Scheme, told: annotated.Told) -> PhotoL
     faces = []
     for face in result.faces:
         if len(face.landmarks) == len(own):
-            faces.append(Labels(face.landmarks, (), face.box))
+            faces.append(Labels(face.landmarks, face.invisible, face.box))
         else:
             told(WRONG_SCHEME, _wrong_count(result.photo.path, len(face.landmarks), own))
     info = result.photo

@@ -75,7 +75,7 @@ def _extended(started: ModelConfig, config: TrainConfig) -> ModelConfig:
         raise ConfigError(
             f"model: {other[0]} is {fixed[other[0]]!r}, but {config.start} was trained with another: drop it"
         )
-    model = replace(started, **config.model)
+    model = replace(started, **config.model, name=config.name)
     if config.native and not model.native:
         raise ConfigError("level 2 needs the landmarks to look at: list them as model: {native: [...]}")
     return model

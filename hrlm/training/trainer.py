@@ -17,10 +17,12 @@ from hrlm.errors import ConfigError, DataError
 from hrlm.finding import FaceFinder
 from hrlm.geometry import face_crop
 from hrlm.models.build import load_model, save_model
+from hrlm.models.native import NativeLevel
 from hrlm.schemes import load_scheme
 from hrlm.training.batches import Batch, training_batches
 from hrlm.training.checkpoints import Best, Place, load, refuse, save, save_failed
 from hrlm.training.config import FRESH, Stage, TrainConfig
+from hrlm.training.conventions import mean_move
 from hrlm.training.data import Entry, Joined, Sample, Samples
 from hrlm.training.distributed import Processes
 from hrlm.training.gathering import gather
@@ -32,10 +34,10 @@ from hrlm.training.placement import placement
 from hrlm.training.shape_fitting import ENOUGH, fit_shape_model
 from hrlm.training.starting import start
 from hrlm.training.step import batch_losses
-from hrlm.training.validation import calibrate, change_table, region_errors, validate
+from hrlm.training.validation import calibrate, change_table, predict, region_errors, validate
 
-# faces that settle where the landmarks lie about a found face
-PLACED_FACES = 60
+# faces that settle where the landmarks lie about a found face, and how far a training has moved them
+PLACED_FACES, MOVED_FACES = 60, 200
 Say = Callable[[str], None]
 Progress = Callable[[str, int, int, float], None]
 
@@ -141,6 +143,8 @@ class Trainer:
             if self.validation:
                 calibrate(self.ema, self.model, self.validation, self.device)
             self._fit_shape_model()
+        if self.ema.native is not None and not self.config.refines:
+            self._move_level_2(self.ema.native)
         if self.validation:
             figures = self._figures()
             self.say("validation: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
@@ -164,6 +168,19 @@ class Trainer:
         save_model(path, self.ema, self.model, metadata)
         self.processes.wait()
         return path
+
+    def _move_level_2(self, level: NativeLevel) -> None:
+        """Level 2 answers in the convention of the levels before: what they learnt, it has to follow."""
+        start = load_model(self.config.start, self.device)
+        faces = list(Joined(self.groups, MOVED_FACES))
+        before, after = (
+            predict(net, model, faces, self.device)
+            for net, model in ((start.net, start.config), (self.ema, self.model))
+        )
+        move = torch.from_numpy(mean_move(before, after, self.scheme)).to(level.offset)
+        level.offset += move
+        size = 100 * float(move[level.landmarks].norm(dim=-1).mean())
+        self.say(f"level 2's landmarks moved by {size:.2f} % of the normaliser in the mean, with the levels before")
 
     def _fit_shape_model(self) -> None:
         before = self.shape_before
@@ -206,8 +223,12 @@ class Trainer:
         scaler = torch.amp.GradScaler(self.device.type, enabled=stage.precision == "fp16")
         place = Place()
         if state is not None:
+            # rates are the configuration's: who goes on after a failed step may have lowered them
+            own = [{key: group[key] for key in ("peak", "weight_decay")} for group in optimizer.param_groups]
             try:
                 optimizer.load_state_dict(state["optimizer"])
+                for group, kept in zip(optimizer.param_groups, own, strict=True):
+                    group.update(kept)
                 generator.set_state(state["generator"])
                 scaler.load_state_dict(state["scaler"])
                 place = Place(**state["place"])
@@ -258,6 +279,9 @@ class Trainer:
             self.say(f"{stage.name}: ends early, {stage.patience} validations without a better figure")
         if config.keep == "best":
             self._take_best(number)
+        else:
+            # the averaged weights are the stage's result: later stages learn on what is written in the end
+            self.net.load_state_dict(self.ema.state_dict())
         self._save(number + 1, Place(), optimizer, scaler, generator)
 
     def _step(

@@ -147,7 +147,7 @@ def calibrate(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample],
     truths, sizes, levels = [], [], []
     a, b = net.scheme.normaliser
     for batch in _batches(net, model, samples):
-        points = batch.points.to(device)
+        points = batch.points.to(device, torch.float32)
         sizes.append((points[:, a] - points[:, b]).norm(dim=-1, keepdim=True))
         # what nobody labelled or saw is NaN, and counts nowhere below
         truths.append(points.masked_fill(batch.visible.to(device)[..., None] == 0, torch.nan))

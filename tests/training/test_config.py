@@ -1,9 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hrlm.errors import ConfigError
-from hrlm.training.config import read_config
+from hrlm.training.config import Stage, read_config
 
 GOOD = """
 name: mine
@@ -87,3 +88,16 @@ def test_the_shipped_configuration_reads() -> None:
     examples = Path(__file__).parents[2] / "examples" / "train"
     for path in sorted(examples.glob("*.yaml")):
         assert bool(read_config(path).stages) == (path.stem not in ("ibug68_shape", "adapt50"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train": ("attention",)}, "train regional too"),
+        ({"train": ("global", "attention")}, "train regional too"),
+        ({"train": ("native",), "elongation": 2.0}, "leave out elongation"),
+    ],
+)
+def test_what_could_learn_nothing_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Stage("s", samples=8, **options)

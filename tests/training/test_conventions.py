@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hrlm.schemes import load_scheme
-from hrlm.training.conventions import fit_convention
+from hrlm.training.conventions import fit_convention, mean_move
 
 SCHEME = load_scheme("ibug68")
 
@@ -82,3 +82,18 @@ def test_landmarks_that_were_not_labelled_tell_nothing() -> None:
     assert (convention.offsets[:, 5] == 0).all()
     others = [i for i in range(68) if i != 5]
     assert convention.offsets[0][others] == pytest.approx(offset[others], abs=0.006)
+
+
+def test_how_far_a_model_has_moved_is_told_in_the_faces_frame() -> None:
+    rng = np.random.default_rng(3)
+    move = rng.normal(0, 0.02, (68, 2))
+    before, after = [], []
+    for _ in range(9):
+        turn, size = rng.uniform(-1, 1), rng.uniform(50, 400)
+        c, s = np.cos(turn), np.sin(turn)
+        points = np.asarray(SCHEME.shape) @ np.array([[c, s], [-s, c]]) * size + rng.uniform(100, 900, 2)
+        before.append(points)
+        after.append(points + move @ np.linalg.inv(SCHEME.face_frame(points)))
+    # one face that went elsewhere altogether
+    after[4] = after[4] + 300
+    np.testing.assert_allclose(mean_move(before, after, SCHEME), move, atol=1e-9)

@@ -4,6 +4,7 @@ import csv
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -242,3 +243,21 @@ def test_smoke_does_everything_and_leaves_nothing(tmp_path: Path, monkeypatch: p
     assert "all stages, checkpoint, resume, validation and writing work" in text
     assert not settings.out.exists()
     assert not list(tmp_path.glob("hrlm-smoke*"))
+
+
+def test_a_training_goes_on_at_the_rate_that_is_configured_now(tmp_path: Path) -> None:
+    first = config(tmp_path, "a", STAGES[:1])
+    train(first, stop_after=2)
+    slower = replace(STAGES[0], rate=STAGES[0].rate / 10, backbone_rate=0.25)
+    peaks: list[set[float]] = []
+
+    class Watched(Trainer):
+        def _step(self, stage: Stage, place: Any, batches: Any, optimizer: Any, *rest: Any) -> float:
+            peaks.append({group["peak"] for group in optimizer.param_groups})
+            return super()._step(stage, place, batches, optimizer, *rest)
+
+    lines: list[str] = []
+    Watched(config(tmp_path, "a", (slower,)), CPU, lines.append, lambda *_: None).run()
+    assert any("resuming" in line for line in lines)
+    # of the heads and of the backbone
+    assert sorted(peaks[0]) == pytest.approx([slower.rate / 4, slower.rate])

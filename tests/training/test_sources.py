@@ -124,6 +124,19 @@ def test_landmarks_that_labelme_marks_as_invisible_do_not_teach(tmp_path: Path) 
     assert found.points[7] == pytest.approx(points[7], abs=0.001)
 
 
+@pytest.mark.parametrize("format", ["cvat", "coco"])
+def test_landmarks_that_a_data_set_marks_as_hidden_do_not_teach(tmp_path: Path, format: str) -> None:
+    pixels, points = heads()[0]
+    save(tmp_path / "a.png", pixels)
+    result = results()[0]
+    face = replace(result.faces[0], visibility={3: False, 40: False})
+    path = tmp_path / f"set{Path(FORMATS[format].suffix).suffix}"
+    write_run(FORMATS[format], path, [replace(result, faces=(face,))], SCHEME)
+    found = one(read_source(Source(path), SCHEME))
+    assert np.flatnonzero(~found.visible).tolist() == [3, 40]
+    assert found.points[3] == pytest.approx(points[3], abs=0.01)
+
+
 def test_landmarks_that_are_not_set_are_missing_and_hidden_ones_do_not_teach(tmp_path: Path) -> None:
     pixels, points = heads()[0]
     save(tmp_path / "a.png", pixels)

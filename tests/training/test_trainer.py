@@ -107,6 +107,26 @@ def test_fine_tuning_starts_from_a_weight_file(tmp_path: Path) -> None:
             assert torch.equal(ours[name], tensor), name
 
 
+def test_fine_tuned_weights_carry_their_own_name(tmp_path: Path) -> None:
+    first, _, _ = train(config(tmp_path, "a", STAGES[:1]))
+    settings = replace(config(tmp_path, "b"), start=str(first), stages=(), model={}, name="mine", version="7")
+    path, _, _ = train(settings)
+    assert path is not None
+    assert path.name == "hrlm-mine.safetensors"
+    info = load_model(path).info
+    assert (info.name, info.version) == ("mine", "7")
+
+
+def test_a_stages_averaged_weights_are_what_is_written(tmp_path: Path) -> None:
+    later = replace(STAGES[1], train=("regional",))
+    alone, _, _ = train(config(tmp_path, "a", STAGES[:1]))
+    both, _, _ = train(config(tmp_path, "b", (STAGES[0], later)))
+    assert alone is not None
+    assert both is not None
+    ours, theirs = (load_model(p).net.global_net.state_dict() for p in (alone, both))
+    assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())
+
+
 def test_of_a_weight_files_own_entries_only_the_tiles_size_may_change(tmp_path: Path) -> None:
     first, _, _ = train(config(tmp_path, "a", stages=STAGES[1:]))
     assert first is not None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hrlm.geometry import CropTransform
 from hrlm.models.cropping import crop_photos
-from hrlm.models.native import CELL_SIDE, HALO, NativeLevel, cell_positions, log_prior, window_reach
+from hrlm.models.native import CELL_SIDE, HALO, SMALLEST, NativeLevel, cell_positions, log_prior, window_reach
 from hrlm.training.batches import Batch
 from hrlm.training.config import Stage
 from hrlm.training.data import Sample
@@ -21,7 +21,7 @@ from hrlm.training.optimisation import autocast
 TILE = 320
 # deviations of the priors in units of the normaliser: from what the levels before reach to what they reach on bad days
 PRIOR = (0.003, 0.03)
-# densities that are taught, of the level's: smaller faces are level 1's, and enlarging adds nothing
+# densities that are taught, of the level's: from below the smallest that it is asked for; enlarging adds nothing
 LEAST_DENSITY, MOST_ENLARGED = 0.3, 1.25
 # log density of a prior beyond its window, while training
 FLOOR = -30.0
@@ -143,7 +143,7 @@ def validate_native(level: NativeLevel, samples: Sequence[Sample], device: torch
         if sample.visible is not None:
             inside &= torch.from_numpy(sample.visible)
         own = [i for i in level.landmarks if inside[i]]
-        if not own or unit < LEAST_DENSITY * level.unit:
+        if not own or unit < SMALLEST * level.unit:
             continue
         generator = torch.Generator().manual_seed(number)
         deviation = VALIDATED_PRIOR * unit

@@ -150,7 +150,15 @@ class ReviewPage:
         """The chosen landmark's name."""
         return self.page.locator("#landmark-name").inner_text()
 
+    def settled(self) -> None:
+        """Wait until the picture stands still: after a change of view it is drawn with the next frames."""
+        before: tuple[float, float, float] | None = None
+        while (now := self._frame()) != before:
+            before = now
+            self.page.wait_for_timeout(50)
+
     def drag(self, start: np.ndarray, end: np.ndarray) -> None:
+        self.settled()
         first, *further = self.screen(start, (start + end) / 2, end)
         self.page.mouse.move(*first)
         self.page.mouse.down()

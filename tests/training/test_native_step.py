@@ -77,7 +77,7 @@ def test_a_part_of_a_step_takes_its_own_draws() -> None:
 
 
 def test_a_face_too_small_for_level_2_teaches_nothing() -> None:
-    level, small = made(), face(0).reduced(250)
+    level, small = made(), face(0).reduced(180)
     loss = native_loss(level, batch([small, small]), STAGE, CPU, torch.Generator().manual_seed(0))
     loss.backward()
     assert loss.item() == 0

@@ -86,6 +86,8 @@ class Detector:
         self.info, self.metadata = loaded.info, loaded.metadata
         self.scheme = loaded.net.scheme
         self.quality, self._habits = quality, habits
+        small = self._config.fast_sizes if quality == "fast" else ()
+        self._sizes = small or (self._config.region_size,) * len(self.scheme.regions)
         self.levels = (2 if quality == "best" else 1) if levels is None else levels
         # another scheme's landmarks lie elsewhere about a found face
         self._placement = dict(loaded.metadata.get("placement") or {})
@@ -202,11 +204,17 @@ class Detector:
         return run(self._global_net, crops)
 
     def _regional(self, pixels: list[np.ndarray], face: CropTransform, scores: Tensor) -> Estimates:
-        crops = self._net.region_crops(scores, face)
-        regions = len(self.scheme.regions)
-        tiles = crop_photos(pixels, [crops[i : i + regions] for i in range(0, len(crops), regions)], self.device)
-        context = self._net.context(scores, face, crops)
-        return self._net.regional_estimates(run(self._regional_net, tiles, context), crops)
+        every = self._net.region_crops(scores, face)
+        seen = []
+        for size in sorted(set(self._sizes)):
+            regions = [r for r, own in enumerate(self._sizes) if own == size]
+            # (F, R): each face's crops of these regions
+            rows = torch.arange(len(every)).unflatten(0, (len(face), -1))[:, regions]
+            crops = every.resized(size)[rows.flatten()]
+            tiles = crop_photos(pixels, [every.resized(size)[own] for own in rows], self.device)
+            context = self._net.context(scores, face, crops, regions)
+            seen.append(self._net.regional_estimates(run(self._regional_net, tiles, context), crops, regions))
+        return Estimates.cat(seen)
 
     def _record(self) -> None:
         """Let the lanes' networks run without Python."""

@@ -18,6 +18,7 @@ from hrlm.detector import (
 from hrlm.errors import ModelError, PhotoError
 from hrlm.finding import FoundFace
 from hrlm.geometry import CropTransform, face_crop, resize_points, rotation_matrix
+from hrlm.models.inference import run
 from hrlm.photos import Photo, open_photo
 from hrlm.schemes import load_scheme
 
@@ -176,6 +177,28 @@ def test_fast_moves_only_a_crop_that_is_far_off(portrait: Photo, monkeypatch: py
     near, far = fast.locate([portrait], [CropTransform.cat([crop, misplaced(crop, 0.2, 1.1, 0.3)])])[0].points
     assert looks == [2, 1]
     assert np.linalg.norm(far - near, axis=-1).mean() < 0.02 * fast.scheme.inter_ocular(near)
+
+
+def test_fast_looks_at_every_region_at_its_own_size(portrait: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = Detector(device="cpu", quality="fast")
+    size = fast._config.region_size
+    usual = replace_sizes(fast, (size,) * 7).detect(portrait)[0]
+    seen: list[tuple[int, ...]] = []
+
+    def spy(net: torch.nn.Module, pixels: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(pixels.shape))
+        return run(net, pixels, *others)
+
+    monkeypatch.setattr(detector_module, "run", spy)
+    smaller = replace_sizes(fast, (160, 160, 128, 160, 128, 128, 128)).detect(portrait)[0]
+    assert seen[1:] == [(4, 3, 128, 128), (3, 3, 160, 160)]
+    inter_ocular = fast.scheme.inter_ocular(usual.landmarks)
+    assert 0 < np.linalg.norm(smaller.landmarks - usual.landmarks, axis=1).mean() < 0.02 * inter_ocular
+
+
+def replace_sizes(detector: Detector, sizes: tuple[int, ...]) -> Detector:
+    detector._sizes = sizes
+    return detector
 
 
 def test_a_settled_crop_hardly_moves_with_one_landmark_at_the_rim() -> None:

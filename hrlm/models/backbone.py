@@ -18,8 +18,8 @@ LITE0 = (
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
-# the last stage at each stride is what the pyramid takes
-TAPS = {1: 4, 2: 8, 4: 16, 6: 32}
+# the last stage at each stride is what the pyramid takes: its number, stride and output channels
+TAPS = tuple((stage, stride, LITE0[stage][3]) for stage, stride in ((1, 4), (2, 8), (4, 16), (6, 32)))
 
 
 class SameConv(nn.Conv2d):
@@ -67,18 +67,22 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """Features at strides 4, 8, 16 and 32 with 24, 40, 112 and 320 channels.
 
-    Input is `(B, 3, H, W)`, `(sRGB - 127) / 128`, H and W multiples of 32.
+    Input is `(B, 3, H, W)`, `(sRGB - 127) / 128`, H and W multiples of the coarsest stride.
+
+    Args:
+        coarsest: the stride to end at, 16 or 32; the stages after it are not there.
     """
 
-    channels = (24, 40, 112, 320)
-    strides = (4, 8, 16, 32)
-
-    def __init__(self) -> None:
+    def __init__(self, coarsest: int = 32) -> None:
         super().__init__()
+        taps = [tap for tap in TAPS if tap[1] <= coarsest]
+        self.channels = tuple(channels for _, _, channels in taps)
+        self.strides = tuple(stride for _, stride, _ in taps)
+        self._taps = {stage for stage, _, _ in taps}
         self.stem = nn.Sequential(SameConv(3, 32, 3, 2), norm(32), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         inputs = 32
-        for expansion, kernel, stride, outputs, blocks in LITE0:
+        for expansion, kernel, stride, outputs, blocks in LITE0[: max(self._taps) + 1]:
             stage = nn.Sequential()
             for i in range(blocks):
                 stage.append(InvertedResidual(inputs, outputs, kernel, stride if i == 0 else 1, expansion))
@@ -90,7 +94,7 @@ class EfficientNetLite0(nn.Module):
         features = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
-            if i in TAPS:
+            if i in self._taps:
                 features.append(x)
         return features
 

@@ -33,7 +33,9 @@ class ModelConfig:
         name: what results call the model.
         scheme: the scheme's YAML text.
         face_size, region_size: crop pixels a side, multiples of 32.
+        fast_sizes: those of each region's crops where speed counts more; none for `region_size`.
         global_width, regional_width: decoder channels.
+        regional_coarsest: stride of the coarsest features that the regional network computes, 16 or 32.
         face_margin: side of the face crop over the larger side of the landmarks' upright bounding box.
         native: landmarks that level 2 looks at, by number, each with its mirror twin; none for no level 2.
         native_width: its channels.
@@ -45,8 +47,10 @@ class ModelConfig:
     scheme: str
     face_size: int = 256
     region_size: int = 192
+    fast_sizes: tuple[int, ...] = ()
     global_width: int = 64
     regional_width: int = 96
+    regional_coarsest: int = 32
     face_margin: float = 1.5
     native: tuple[int, ...] = ()
     native_width: int = 48
@@ -54,10 +58,15 @@ class ModelConfig:
     shape_modes: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "native", tuple(self.native))
-        for field in ("face_size", "region_size"):
-            if getattr(self, field) % 32 or getattr(self, field) <= 0:
-                raise ModelError(f"{field} is {getattr(self, field)}: make it a multiple of 32")
+        for field in ("native", "fast_sizes"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        for field in ("face_size", "region_size", "fast_sizes"):
+            value = getattr(self, field)
+            for size in value if isinstance(value, tuple) else (value,):
+                if size % 32 or size <= 0:
+                    raise ModelError(f"{field} is {size}: make it a multiple of 32")
+        if self.regional_coarsest not in (16, 32):
+            raise ModelError(f"regional_coarsest is {self.regional_coarsest}: make it 16 or 32")
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,10 @@ def build_model(config: ModelConfig) -> LandmarkModel:
         config.region_size,
         config.global_width,
         config.regional_width,
+        config.regional_coarsest,
     )
+    if len(config.fast_sizes) not in (0, len(net.scheme.regions)):
+        raise ModelError(f"fast_sizes must be one size for each of the {len(net.scheme.regions)} regions")
     if config.native:
         net.native = NativeLevel(net.scheme, config.native, config.native_width, config.native_unit)
     if config.shape_modes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,11 @@ class Estimates:
     covariance: Tensor
     index: Tensor
 
+    @staticmethod
+    def cat(parts: Sequence[Estimates]) -> Estimates:
+        """The estimates of all parts, in order."""
+        return Estimates(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Estimates)))
+
 
 class LandmarkModel(nn.Module):
     """Levels 0 and 1: where to look, and where exactly; a model may have `native`, level 2, and a `shape_model`.
@@ -42,6 +47,7 @@ class LandmarkModel(nn.Module):
         face_size: pixels a side of the global network's face crop, a multiple of 32.
         region_size: pixels a side of a region's tile, a multiple of 32.
         global_width, regional_width: decoder channels.
+        regional_coarsest: stride of the regional network's coarsest features.
     """
 
     mirror: Tensor
@@ -52,13 +58,19 @@ class LandmarkModel(nn.Module):
     global_weight: Tensor
 
     def __init__(
-        self, scheme: Scheme, face_size: int, region_size: int, global_width: int, regional_width: int
+        self,
+        scheme: Scheme,
+        face_size: int,
+        region_size: int,
+        global_width: int,
+        regional_width: int,
+        regional_coarsest: int = 32,
     ) -> None:
         super().__init__()
         self.scheme, self.face_size, self.region_size = scheme, face_size, region_size
         self.global_net = Pyramid(len(scheme), global_width)
         self.attention = RegionAttention(scheme)
-        self.regional_net = Pyramid(len(scheme), regional_width, context=len(scheme))
+        self.regional_net = Pyramid(len(scheme), regional_width, len(scheme), regional_coarsest)
         self.native: NativeLevel | None = None
         self.shape_model: ShapeModel | None = None
         pairs = [
@@ -80,7 +92,9 @@ class LandmarkModel(nn.Module):
         """Where to look: B * R region crops for the global scores `(B, N, H, W)` of B face crops."""
         return self.attention(scores, face, self.region_size)
 
-    def context(self, scores: Tensor, face: CropTransform, crops: CropTransform) -> Tensor:
+    def context(
+        self, scores: Tensor, face: CropTransform, crops: CropTransform, regions: Sequence[int] | None = None
+    ) -> Tensor:
         """The global heat maps as each region crop sees them.
 
         Each map is divided by its peak, so that a cell says how likely it is against the best one. In a mirrored
@@ -88,20 +102,21 @@ class LandmarkModel(nn.Module):
 
         Args:
             scores: `(B, N, H, W)` of the B face crops.
-            crops: B * R region crops, faces outermost.
+            crops: B * R region crops of S pixels, faces outermost.
+            regions: which R regions, by number; all where not said.
 
         Returns:
-            `(B * R, N, region_size / 4, region_size / 4)`.
+            `(B * R, N, S / 4, S / 4)`.
         """
         maps = probabilities(scores)
         maps = maps / maps.amax((-1, -2), keepdim=True)
         twins = maps[:, self.mirror]
-        regions = self.scheme.regions
+        regions = self._regions(regions)
         local = crops.to(maps.device, torch.float32)
         faces = face.to(maps.device, torch.float32)
         stride = self.regional_net.stride
         seen = [
-            crop_maps(twins if region.mirrored else maps, faces, local[r :: len(regions)], stride)
+            crop_maps(twins if self.scheme.regions[region].mirrored else maps, faces, local[r :: len(regions)], stride)
             for r, region in enumerate(regions)
         ]
         return torch.stack(seen, 1).flatten(0, 1)
@@ -114,19 +129,34 @@ class LandmarkModel(nn.Module):
         index = self._index(every, face.mirrored)
         return Estimates(points.flatten(0, 1), covariance.flatten(0, 1) * self._scale(0, covariance), index)
 
-    def regional_estimates(self, scores: Tensor, crops: CropTransform) -> Estimates:
-        """Every region's own landmarks, from its scores `(B * R, N, H, W)`; one estimate per region that has it."""
-        regions = len(self.scheme.regions)
-        batch = len(crops) // regions
-        own = scores.unflatten(0, (batch, regions))[:, self.pair_region, self.pair_channel]
+    def regional_estimates(
+        self, scores: Tensor, crops: CropTransform, regions: Sequence[int] | None = None
+    ) -> Estimates:
+        """The regions' own landmarks, from their scores `(B * R, N, H, W)`; one estimate per region that has it.
+
+        Args:
+            crops, regions: as of `context`.
+        """
+        regions = self._regions(regions)
+        batch = len(crops) // len(regions)
+        # (pairs,): which of these regions, landmark and channel
+        places = self.pair_region.new_full((len(self.scheme.regions),), -1)
+        places[list(regions)] = torch.arange(len(regions), device=places.device)
+        place = places[self.pair_region]
+        here = place >= 0
+        place, landmark, channel = place[here], self.pair_landmark[here], self.pair_channel[here]
+        own = scores.unflatten(0, (batch, len(regions)))[:, place, channel]
         cells, covariance = decode(own)
-        pairs = (torch.arange(batch)[:, None] * regions + self.pair_region.cpu()).flatten().to(crops.side.device)
+        pairs = (torch.arange(batch)[:, None] * len(regions) + place.cpu()).flatten().to(crops.side.device)
         points, covariance = _to_photo(
             cells.reshape(-1, 1, 2), covariance.reshape(-1, 1, 2, 2), self.regional_net.stride, crops[pairs]
         )
-        flipped = crops.mirrored[::regions] ^ bool(self.attention.mirrored[0])
-        index = self._index(self.pair_landmark.to(points.device).expand(batch, -1), flipped)
+        flipped = crops.mirrored[:: len(regions)] ^ self.scheme.regions[regions[0]].mirrored
+        index = self._index(landmark.to(points.device).expand(batch, -1), flipped)
         return Estimates(points[:, 0], covariance[:, 0] * self._scale(1, covariance), index)
+
+    def _regions(self, chosen: Sequence[int] | None) -> Sequence[int]:
+        return range(len(self.scheme.regions)) if chosen is None else chosen
 
     def _index(self, landmarks: Tensor, mirrored: Tensor) -> Tensor:
         """Estimates' index for landmarks `(B, K)` of the viewed faces: in a mirrored face twins change places."""

@@ -25,13 +25,14 @@ class Pyramid(nn.Module):
         landmarks: N, the number of score maps.
         width: channels of the decoder.
         context: maps given along with the pixels, 0 for none.
+        coarsest: stride of the coarsest features, 16 or 32.
     """
 
     stride = 4
 
-    def __init__(self, landmarks: int, width: int, context: int = 0) -> None:
+    def __init__(self, landmarks: int, width: int, context: int = 0, coarsest: int = 32) -> None:
         super().__init__()
-        self.backbone = EfficientNetLite0()
+        self.backbone = EfficientNetLite0(coarsest)
         channels = self.backbone.channels
         self.lateral = nn.ModuleList([nn.Conv2d(c, width, 1, bias=False) for c in channels])
         self.smooth = nn.ModuleList([_separable(width, width) for _ in channels])
@@ -63,7 +64,7 @@ class Pyramid(nn.Module):
         return scores
 
     def _at_each_stride(self, context: Tensor) -> list[Tensor]:
-        """The context at its own stride 4, then averaged down to the strides 8, 16 and 32."""
+        """The context at its own stride 4, then averaged down to the coarser ones."""
         every = [context.contiguous(memory_format=torch.channels_last)]
         for _ in self.context[1:]:
             every.append(F.avg_pool2d(every[-1], 2))

@@ -118,6 +118,7 @@ class Stage:
         precision: of the networks: `float32`, `bf16` or, on a GPU, `fp16`. Losses and weights stay float32.
         checkpoint_activations: compute activations twice instead of keeping them: slower, for large regions.
         patience: validations without a better figure after which the stage ends; 0 for never.
+        region_sizes: of regions' crops in pixels, of which every step draws one; none for the model's `region_size`.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Stage:
     precision: str = "float32"
     checkpoint_activations: bool = False
     patience: int = 0
+    region_sizes: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -170,6 +172,12 @@ class Stage:
                 )
         if self.elongation < 1 or min(self.margin, self.clip, self.patience) < 0:
             raise ConfigError(f"stage {self.name}: elongation must be 1 or more; margin, clip and patience 0 or more")
+        if any(size <= 0 or size % 32 for size in self.region_sizes):
+            raise ConfigError(f"stage {self.name}: region_sizes must be multiples of 32, not {list(self.region_sizes)}")
+        if self.region_sizes and "regional" not in self.train:
+            raise ConfigError(
+                f"stage {self.name}: region_sizes serve the regional network: train regional, or drop them"
+            )
         if self.accumulate < 1 or self.batch % self.accumulate:
             raise ConfigError(f"stage {self.name}: accumulate must divide the batch of {self.batch} into equal parts")
         if self.patience and not self.validate_every:
@@ -194,8 +202,8 @@ class TrainConfig:
         keep: `last`, or `best`: at the end of each stage go on with, and write, the averaged weights that had the best
             figure on the validation faces in that stage.
         tensorboard: write the log for TensorBoard too; needs the extra `tensorboard`.
-        model: overrides of `hrlm.models.build.ModelConfig`; on top of a weight file only `region_size` and those of
-            level 2.
+        model: overrides of `hrlm.models.build.ModelConfig`; on top of a weight file only the tiles' sizes, a smaller
+            `regional_coarsest`, and those of level 2.
     """
 
     name: str
@@ -296,7 +304,10 @@ def _build(data: Any, folder: Path) -> TrainConfig:
     data["out"] = folder / data["out"]
     sources = [_make(Source, d, "data") for d in data["data"]]
     data["data"] = tuple(s.placed(folder) for s in sources)
-    data["stages"] = tuple(_make(Stage, {**d, "train": tuple(d.get("train", ()))}, "stages") for d in data["stages"])
+    lists = ("train", "region_sizes")
+    data["stages"] = tuple(
+        _make(Stage, {**d, **{k: tuple(d.get(k, ())) for k in lists}}, "stages") for d in data["stages"]
+    )
     for key in ("scheme", "start", "style_judge"):
         value = str(data.get(key, ""))
         if value.endswith((".yaml", ".yml", ".safetensors")):

@@ -60,16 +60,22 @@ def start(config: TrainConfig, scheme: Scheme) -> Start:
         model = replace(model, shape_modes=0)
     torch.manual_seed(config.seed)
     net = build_model(model)
+    weights = loaded.net.state_dict()
+    if model.regional_coarsest < loaded.config.regional_coarsest:
+        known = net.state_dict()
+        weights = {name: value for name, value in weights.items() if name in known or "regional_net." not in name}
     # level 2 may be new
-    net.load_state_dict(loaded.net.state_dict(), strict=not config.native)
+    net.load_state_dict(weights, strict=not config.native)
     return Start(model, net, loaded.metadata, shape)
 
 
 def _extended(started: ModelConfig, config: TrainConfig) -> ModelConfig:
-    """A weight file's hyper-parameters with level 2 and the tiles' size as configured; the rest the weights settle."""
-    fixed = {
-        k: v for k, v in config.model.items() if k != "region_size" and not (config.native and k.startswith("native"))
-    }
+    """A weight file's hyper-parameters with level 2 and the tiles' sizes as configured, without the coarsest features
+    where those are not wanted; the rest the weights settle."""
+    free = {"region_size", "fast_sizes"}
+    if config.model.get("regional_coarsest", 32) <= started.regional_coarsest:
+        free.add("regional_coarsest")
+    fixed = {k: v for k, v in config.model.items() if k not in free and not (config.native and k.startswith("native"))}
     other = [k for k, v in fixed.items() if getattr(started, k, None) != v]
     if other:
         raise ConfigError(

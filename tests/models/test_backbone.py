@@ -6,8 +6,10 @@ from hrlm.models.backbone import EfficientNetLite0, SameConv, normalise_pixels
 from hrlm.models.pyramid import Pyramid
 
 
-def test_features_have_the_stated_strides_and_channels() -> None:
-    net = EfficientNetLite0().eval()
+@pytest.mark.parametrize(("coarsest", "strides"), [(32, (4, 8, 16, 32)), (16, (4, 8, 16))])
+def test_features_have_the_stated_strides_and_channels(coarsest: int, strides: tuple[int, ...]) -> None:
+    net = EfficientNetLite0(coarsest).eval()
+    assert net.strides == strides
     with torch.no_grad():
         features = net(torch.zeros(1, 3, 96, 64))
     for feature, channels, stride in zip(features, net.channels, net.strides, strict=True):

@@ -5,7 +5,7 @@ import torch
 
 from hrlm.geometry import CropTransform
 from hrlm.models.heatmaps import gaussian_maps, pixels_to_cells
-from hrlm.models.nets import LandmarkModel
+from hrlm.models.nets import Estimates, LandmarkModel
 from hrlm.schemes import load_scheme
 
 SCHEME = load_scheme("ibug68")
@@ -108,3 +108,26 @@ def test_a_face_gives_the_same_alone_and_in_a_batch() -> None:
     a = net.global_estimates(together, face).points[68:]
     b = net.global_estimates(alone, face[1:]).points
     assert (a - b).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_regions_looked_at_apart_tell_the_same_as_together(flip: bool) -> None:
+    net, face = make(), replace(faces(), mirrored=torch.tensor([flip, not flip]))
+    torch.manual_seed(2)
+    scores = 3 * torch.randn(2, len(SCHEME), 64, 64)
+    crops = net.region_crops(scores, face)
+    context = net.context(scores, face, crops)
+    fine = torch.randn(len(crops), len(SCHEME), 48, 48)
+    together = net.regional_estimates(fine, crops)
+    parts = []
+    for regions in ([1, 3, 6], [0], [2, 4, 5]):
+        rows = [face * len(SCHEME.regions) + r for face in range(2) for r in regions]
+        assert torch.equal(net.context(scores, face, crops[rows], regions), context[rows])
+        parts.append(net.regional_estimates(fine[rows], crops[rows], regions))
+    apart = Estimates.cat(parts)
+
+    def in_order(e: Estimates) -> torch.Tensor:
+        table = torch.cat([e.index[:, None].double(), e.points, e.covariance.flatten(1)], 1)
+        return torch.stack(sorted(table.unbind(), key=lambda row: row.tolist()))
+
+    assert torch.allclose(in_order(apart), in_order(together), atol=0.05)

@@ -8,8 +8,11 @@ import torch
 from drawn import SCHEME, draw
 
 from hrlm.errors import ConfigError, ModelError
+from hrlm.geometry import CropTransform
 from hrlm.models.build import load_model
+from hrlm.models.cropping import crop_photos
 from hrlm.training import shape_fitting
+from hrlm.training import step as step_module
 from hrlm.training.config import Source, Stage, TrainConfig
 from hrlm.training.data import Sample
 from hrlm.training.optimisation import learning_rate
@@ -136,6 +139,37 @@ def test_of_a_weight_files_own_entries_only_the_tiles_size_may_change(tmp_path: 
     assert (load_model(smaller).config.region_size, load_model(first).config.region_size) == (32, 64)
     with pytest.raises(ConfigError, match="face_size is 32"):
         Trainer(replace(settings, model={"face_size": 32}), CPU, print, lambda *_: None)
+
+
+def test_a_regional_network_may_lose_its_coarsest_features_and_never_gets_them_back(tmp_path: Path) -> None:
+    first, _, _ = train(config(tmp_path, "a", stages=STAGES[1:]))
+    assert first is not None
+    stages = (replace(STAGES[1], train=("regional",), region_sizes=(32, 64)),)
+    sizes = {"regional_coarsest": 16, "fast_sizes": [32, 64]}
+    shorter, _, _ = train(replace(config(tmp_path, "b", stages=stages), start=str(first), model=sizes))
+    assert shorter is not None
+    loaded, before = load_model(shorter), load_model(first)
+    assert (loaded.config.regional_coarsest, loaded.config.fast_sizes) == (16, (32, 64))
+    assert len(loaded.net.regional_net.backbone.strides) == 3
+    kept, whole = loaded.net.global_net.state_dict(), before.net.global_net.state_dict()
+    assert all(torch.equal(kept[name], whole[name]) for name in whole)
+    assert shorter.stat().st_size < 0.8 * first.stat().st_size
+    again = replace(config(tmp_path, "c", stages=stages), start=str(shorter), model={"regional_coarsest": 32})
+    with pytest.raises(ConfigError, match="regional_coarsest is 32"):
+        Trainer(again, CPU, print, lambda *_: None)
+
+
+def test_steps_draw_a_size_for_the_regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def spy(photos: list[np.ndarray], crops: list[CropTransform], device: torch.device) -> torch.Tensor:
+        seen.append(crops[0].size)
+        return crop_photos(photos, crops, device)
+
+    monkeypatch.setattr(step_module, "crop_photos", spy)
+    stages = (replace(STAGES[1], train=("regional",), region_sizes=(32, 64), samples=8 * STAGES[1].batch),)
+    train(config(tmp_path, "a", stages=stages))
+    assert set(seen) == {32, 64}
 
 
 def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:

@@ -33,8 +33,6 @@ _SMALL_FACE = 24
 # A face that is cut by the frame on all sides shows itself better small and with a border.
 _TINY_VIEW, _TINY_BORDER = 128, 64
 _PROPOSAL_SCORE = 0.5
-# Halving leaves out an odd side's last pixels: of this many they are next to nothing.
-_HALVED_FROM = 64
 
 # Second look: the face's box is this many pixels of a square patch.
 _PATCH = 160
@@ -232,9 +230,6 @@ class _Views:
         if long_side not in self._views:
             larger = min((side for side in self._views if side > long_side), default=None)
             pixels, ratio = (self._photo.pixels, 1.0) if larger is None else self._views[larger]
-            # Halving costs an eighth of an area average by a broken ratio: that has the rest to do.
-            while max(pixels.shape[:2]) >= 2 * long_side and min(pixels.shape[:2]) >= _HALVED_FROM:
-                pixels, ratio = _block_means(pixels, 2), ratio / 2
             again, further = Photo.from_array(pixels).reduced(long_side)
             self._views[long_side] = again, ratio * further
         return self._views[long_side]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from hrlm.geometry import CropTransform, bounding_box, box_overlap, face_crop, r
 from hrlm.models.build import load_model
 from hrlm.models.cropping import crop_photos
 from hrlm.models.inference import lanes, prepare, recorded, run
-from hrlm.models.nets import Estimates
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
 from hrlm.schemes import Scheme
@@ -83,11 +83,9 @@ class Detector:
         self._net, self._config = prepare(loaded.net), loaded.config
         self._global_net: nn.Module = self._net.global_net
         self._regional_net: nn.Module = self._net.regional_net
-        self.info, self.metadata = loaded.info, loaded.metadata
+        self.weights, self.info, self.metadata = loaded.path, loaded.info, loaded.metadata
         self.scheme = loaded.net.scheme
         self.quality, self._habits = quality, habits
-        small = self._config.fast_sizes if quality == "fast" else ()
-        self._sizes = small or (self._config.region_size,) * len(self.scheme.regions)
         self.levels = (2 if quality == "best" else 1) if levels is None else levels
         # another scheme's landmarks lie elsewhere about a found face
         self._placement = dict(loaded.metadata.get("placement") or {})
@@ -164,7 +162,8 @@ class Detector:
         face, looks = self._settle(pixels, face)
         views = list(zip(self._views(face), looks, strict=True))
         coarse = [self._net.global_estimates(scores, view) for view, scores in views]
-        fine = [self._regional(pixels, view, scores) for view, scores in views] if self.levels > 0 else []
+        regional = partial(run, self._regional_net)
+        fine = [self._net.look_at_regions(pixels, *view, regional) for view in views] if self.levels > 0 else []
         points, covariance = self._net.fuse(coarse, fine, len(face))
         if self.levels > 1 and self._net.native is not None:
             refined = [self._net.native.refine(*one) for one in zip(pixels, points, covariance, strict=True)]
@@ -202,19 +201,6 @@ class Detector:
     def _global(self, pixels: list[np.ndarray], face: CropTransform) -> Tensor:
         crops = crop_photos(pixels, [face[i : i + 1] for i in range(len(face))], self.device)
         return run(self._global_net, crops)
-
-    def _regional(self, pixels: list[np.ndarray], face: CropTransform, scores: Tensor) -> Estimates:
-        every = self._net.region_crops(scores, face)
-        seen = []
-        for size in sorted(set(self._sizes)):
-            regions = [r for r, own in enumerate(self._sizes) if own == size]
-            # (F, R): each face's crops of these regions
-            rows = torch.arange(len(every)).unflatten(0, (len(face), -1))[:, regions]
-            crops = every.resized(size)[rows.flatten()]
-            tiles = crop_photos(pixels, [every.resized(size)[own] for own in rows], self.device)
-            context = self._net.context(scores, face, crops, regions)
-            seen.append(self._net.regional_estimates(run(self._regional_net, tiles, context), crops, regions))
-        return Estimates.cat(seen)
 
     def _record(self) -> None:
         """Let the lanes' networks run without Python."""

@@ -179,10 +179,10 @@ def test_fast_moves_only_a_crop_that_is_far_off(portrait: Photo, monkeypatch: py
     assert np.linalg.norm(far - near, axis=-1).mean() < 0.02 * fast.scheme.inter_ocular(near)
 
 
-def test_fast_looks_at_every_region_at_its_own_size(portrait: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_region_is_looked_at_at_its_own_size(portrait: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = Detector(device="cpu", quality="fast")
-    size = fast._config.region_size
-    usual = replace_sizes(fast, (size,) * 7).detect(portrait)[0]
+    fast._net.region_sizes = (192,) * 7
+    usual = fast.detect(portrait)[0]
     seen: list[tuple[int, ...]] = []
 
     def spy(net: torch.nn.Module, pixels: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
@@ -190,15 +190,11 @@ def test_fast_looks_at_every_region_at_its_own_size(portrait: Photo, monkeypatch
         return run(net, pixels, *others)
 
     monkeypatch.setattr(detector_module, "run", spy)
-    smaller = replace_sizes(fast, (160, 160, 128, 160, 128, 128, 128)).detect(portrait)[0]
+    fast._net.region_sizes = (160, 160, 128, 160, 128, 128, 128)
+    smaller = fast.detect(portrait)[0]
     assert seen[1:] == [(4, 3, 128, 128), (3, 3, 160, 160)]
     inter_ocular = fast.scheme.inter_ocular(usual.landmarks)
     assert 0 < np.linalg.norm(smaller.landmarks - usual.landmarks, axis=1).mean() < 0.02 * inter_ocular
-
-
-def replace_sizes(detector: Detector, sizes: tuple[int, ...]) -> Detector:
-    detector._sizes = sizes
-    return detector
 
 
 def test_a_settled_crop_hardly_moves_with_one_landmark_at_the_rim() -> None:

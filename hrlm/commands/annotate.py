@@ -269,7 +269,6 @@ def _from_photos(given: list[str], listed: bool, order: Order, model: str, devic
     found = photos_to_do(given, listed, order.out)
 
     from hrlm.detector import Detector
-    from hrlm.models.build import find_weights
     from hrlm.photos import IsolatedOpener
     from hrlm.runs import annotate_run
     from hrlm.runs.ahead import stop_on_interrupt, thread_count
@@ -282,7 +281,7 @@ def _from_photos(given: list[str], listed: bool, order: Order, model: str, devic
     collected = annotate_run.Collected()
     known = {}
     if not order.wanted.overwrite:
-        known = annotate_run.reusable(found.sources, order.out, detector.info, find_weights(model))
+        known = annotate_run.reusable(found.sources, order.out, detector.info, detector.weights)
     fresh = [source for source in found.sources if source.result not in known]
     sink = annotate_run.annotate_sink(order, detector.scheme, collected)
     with ExitStack() as stack:

@@ -112,7 +112,6 @@ def command(
 
     from hrlm.detector import Detector
     from hrlm.errors import HrlmError
-    from hrlm.models.build import find_weights
     from hrlm.runs.ahead import stop_on_interrupt
     from hrlm.runs.engine import Engine
     from hrlm.runs.journal import Journal, fingerprint
@@ -152,7 +151,7 @@ def command(
                 "levels": detector.levels,
                 "symmetric": symmetric,
             }
-            mark = fingerprint(find_weights(model), version=detector.info.version, **what)
+            mark = fingerprint(detector.weights, version=detector.info.version, **what)
             journal = Journal(out, share)
             if ray is not None:
                 # before the signals are handled here, as Ray handles them too

@@ -33,7 +33,7 @@ class ModelConfig:
         name: what results call the model.
         scheme: the scheme's YAML text.
         face_size, region_size: crop pixels a side, multiples of 32.
-        fast_sizes: those of each region's crops where speed counts more; none for `region_size`.
+        region_sizes: those of each region's crops in use; none for `region_size`, in which they are trained.
         global_width, regional_width: decoder channels.
         regional_coarsest: stride of the coarsest features that the regional network computes, 16 or 32.
         face_margin: side of the face crop over the larger side of the landmarks' upright bounding box.
@@ -47,7 +47,7 @@ class ModelConfig:
     scheme: str
     face_size: int = 256
     region_size: int = 192
-    fast_sizes: tuple[int, ...] = ()
+    region_sizes: tuple[int, ...] = ()
     global_width: int = 64
     regional_width: int = 96
     regional_coarsest: int = 32
@@ -58,9 +58,9 @@ class ModelConfig:
     shape_modes: int = 0
 
     def __post_init__(self) -> None:
-        for field in ("native", "fast_sizes"):
+        for field in ("native", "region_sizes"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
-        for field in ("face_size", "region_size", "fast_sizes"):
+        for field in ("face_size", "region_size", "region_sizes"):
             value = getattr(self, field)
             for size in value if isinstance(value, tuple) else (value,):
                 if size % 32 or size <= 0:
@@ -71,8 +71,9 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to run, with what its file says of it."""
+    """A model ready to run, with what its file, `path`, says of it."""
 
+    path: Path
     net: LandmarkModel
     config: ModelConfig
     info: ModelInfo
@@ -89,8 +90,10 @@ def build_model(config: ModelConfig) -> LandmarkModel:
         config.regional_width,
         config.regional_coarsest,
     )
-    if len(config.fast_sizes) not in (0, len(net.scheme.regions)):
-        raise ModelError(f"fast_sizes must be one size for each of the {len(net.scheme.regions)} regions")
+    if config.region_sizes:
+        if len(config.region_sizes) != len(net.scheme.regions):
+            raise ModelError(f"region_sizes must be one size for each of the {len(net.scheme.regions)} regions")
+        net.region_sizes = config.region_sizes
     if config.native:
         net.native = NativeLevel(net.scheme, config.native, config.native_width, config.native_unit)
     if config.shape_modes:
@@ -175,4 +178,4 @@ def load_model(model: str | Path, device: torch.device | str = "cpu") -> LoadedM
         raise ModelError(f"{path}: cannot be read as weights ({str(e).splitlines()[0]}): copy it anew") from e
     net.eval().requires_grad_(False)
     info = ModelInfo(config.name, net.scheme.name, str(about["version"]))
-    return LoadedModel(net.to(device), config, info, about)
+    return LoadedModel(path, net.to(device), config, info, about)

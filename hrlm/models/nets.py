@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hrlm.geometry import CropTransform
 from hrlm.models.attention import RegionAttention
-from hrlm.models.cropping import crop_maps
+from hrlm.models.cropping import crop_maps, crop_photos
 from hrlm.models.fusion import fuse
 from hrlm.models.heatmaps import cells_to_pixels, decode, probabilities
 from hrlm.models.native import NativeLevel
@@ -68,6 +69,8 @@ class LandmarkModel(nn.Module):
     ) -> None:
         super().__init__()
         self.scheme, self.face_size, self.region_size = scheme, face_size, region_size
+        # of each region's crops in use; training has them all of one size
+        self.region_sizes = (region_size,) * len(scheme.regions)
         self.global_net = Pyramid(len(scheme), global_width)
         self.attention = RegionAttention(scheme)
         self.regional_net = Pyramid(len(scheme), regional_width, len(scheme), regional_coarsest)
@@ -91,6 +94,32 @@ class LandmarkModel(nn.Module):
     def region_crops(self, scores: Tensor, face: CropTransform) -> CropTransform:
         """Where to look: B * R region crops for the global scores `(B, N, H, W)` of B face crops."""
         return self.attention(scores, face, self.region_size)
+
+    def look_at_regions(
+        self,
+        photos: Sequence[np.ndarray],
+        face: CropTransform,
+        scores: Tensor,
+        regional_net: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> Estimates:
+        """What the regional network makes of every region of B faces.
+
+        Args:
+            photos: each face's, `(H, W, 3)` uint8 sRGB.
+            face, scores: the B face crops and the global scores `(B, N, H, W)` of them.
+            regional_net: this model's, as it is to be run, on pixels and context; `self.regional_net` where not said.
+        """
+        every = self.region_crops(scores, face)
+        seen = []
+        for size in sorted(set(self.region_sizes)):
+            regions = [r for r, own in enumerate(self.region_sizes) if own == size]
+            # (B, R): each face's crops of these regions
+            rows = torch.arange(len(every)).unflatten(0, (len(face), -1))[:, regions]
+            crops = every.resized(size)[rows.flatten()]
+            pixels = crop_photos(photos, [every.resized(size)[own] for own in rows], scores.device)
+            found = (regional_net or self.regional_net)(pixels, self.context(scores, face, crops, regions))
+            seen.append(self.regional_estimates(found, crops, regions))
+        return Estimates.cat(seen)
 
     def context(
         self, scores: Tensor, face: CropTransform, crops: CropTransform, regions: Sequence[int] | None = None

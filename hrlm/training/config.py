@@ -118,7 +118,7 @@ class Stage:
         precision: of the networks: `float32`, `bf16` or, on a GPU, `fp16`. Losses and weights stay float32.
         checkpoint_activations: compute activations twice instead of keeping them: slower, for large regions.
         patience: validations without a better figure after which the stage ends; 0 for never.
-        region_sizes: of regions' crops in pixels, of which every step draws one; none for the model's `region_size`.
+        draw_sizes: of regions' crops in pixels, of which every step draws one; none for the model's `region_size`.
     """
 
     name: str
@@ -140,7 +140,7 @@ class Stage:
     precision: str = "float32"
     checkpoint_activations: bool = False
     patience: int = 0
-    region_sizes: tuple[int, ...] = ()
+    draw_sizes: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -172,12 +172,10 @@ class Stage:
                 )
         if self.elongation < 1 or min(self.margin, self.clip, self.patience) < 0:
             raise ConfigError(f"stage {self.name}: elongation must be 1 or more; margin, clip and patience 0 or more")
-        if any(size <= 0 or size % 32 for size in self.region_sizes):
-            raise ConfigError(f"stage {self.name}: region_sizes must be multiples of 32, not {list(self.region_sizes)}")
-        if self.region_sizes and "regional" not in self.train:
-            raise ConfigError(
-                f"stage {self.name}: region_sizes serve the regional network: train regional, or drop them"
-            )
+        if any(size <= 0 or size % 32 for size in self.draw_sizes):
+            raise ConfigError(f"stage {self.name}: draw_sizes must be multiples of 32, not {list(self.draw_sizes)}")
+        if self.draw_sizes and "regional" not in self.train:
+            raise ConfigError(f"stage {self.name}: draw_sizes serve the regional network: train regional, or drop them")
         if self.accumulate < 1 or self.batch % self.accumulate:
             raise ConfigError(f"stage {self.name}: accumulate must divide the batch of {self.batch} into equal parts")
         if self.patience and not self.validate_every:
@@ -304,7 +302,7 @@ def _build(data: Any, folder: Path) -> TrainConfig:
     data["out"] = folder / data["out"]
     sources = [_make(Source, d, "data") for d in data["data"]]
     data["data"] = tuple(s.placed(folder) for s in sources)
-    lists = ("train", "region_sizes")
+    lists = ("train", "draw_sizes")
     data["stages"] = tuple(
         _make(Stage, {**d, **{k: tuple(d.get(k, ())) for k in lists}}, "stages") for d in data["stages"]
     )

@@ -154,8 +154,14 @@ def _metadata(loaded: LoadedModel, name: str) -> dict[str, Any]:
         "normalisation": {"subtract": 127, "divide": 128, "order": "RGB", "from": "0 to 255"},
         "face_margin": config.face_margin,
         "regions": [
-            {"name": r.name, "landmarks": list(r.landmarks), "mirrored": r.mirrored, "extent": float(k.exp())}
-            for r, k in zip(net.scheme.regions, net.attention.log_extent, strict=True)
+            {
+                "name": r.name,
+                "landmarks": list(r.landmarks),
+                "mirrored": r.mirrored,
+                "extent": float(k.exp()),
+                "size": s,
+            }
+            for r, k, s in zip(net.scheme.regions, net.attention.log_extent, net.region_sizes, strict=True)
         ],
         "smallest_region": net.attention.floor,
         "variance_scale": float(net.variance_scale[level]),

@@ -72,7 +72,7 @@ def start(config: TrainConfig, scheme: Scheme) -> Start:
 def _extended(started: ModelConfig, config: TrainConfig) -> ModelConfig:
     """A weight file's hyper-parameters with level 2 and the tiles' sizes as configured, without the coarsest features
     where those are not wanted; the rest the weights settle."""
-    free = {"region_size", "fast_sizes"}
+    free = {"region_size", "region_sizes"}
     if config.model.get("regional_coarsest", 32) <= started.regional_coarsest:
         free.add("regional_coarsest")
     fixed = {k: v for k, v in config.model.items() if k not in free and not (config.native and k.startswith("native"))}

@@ -116,9 +116,9 @@ def batch_losses(
     end_to_end = "attention" in stage.train
     with torch.set_grad_enabled(end_to_end):
         crops = net.region_crops(scores, face)
-        if stage.region_sizes:
-            drawn = torch.randint(len(stage.region_sizes), (), generator=generator)
-            crops = crops.resized(stage.region_sizes[int(drawn)])
+        if stage.draw_sizes:
+            drawn = torch.randint(len(stage.draw_sizes), (), generator=generator)
+            crops = crops.resized(stage.draw_sizes[int(drawn)])
         own = slice(part * len(crops), (part + 1) * len(crops))
         crops = jitter_regions(CropTransform.cat([crops] * parts), generator)[own]
     seen = scores if end_to_end else scores.detach()

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from hrlm.models.build import ModelConfig
-from hrlm.models.cropping import crop_photos
 from hrlm.models.nets import Estimates, LandmarkModel
 from hrlm.training.batches import Batch, collate, plain_item
 from hrlm.training.data import Sample
@@ -40,11 +39,7 @@ def estimate(net: LandmarkModel, batch: Batch, device: torch.device) -> list[Est
     """The levels' estimates of a batch: global, regional."""
     scores = net.global_net(batch.pixels.to(device))
     face = batch.face.to(device, torch.float32)
-    crops = net.region_crops(scores, face)
-    regions = len(net.scheme.regions)
-    pixels = crop_photos(batch.photos, [crops[i : i + regions] for i in range(0, len(crops), regions)], device)
-    fine = net.regional_net(pixels, net.context(scores, face, crops))
-    return [net.global_estimates(scores, face), net.regional_estimates(fine, crops)]
+    return [net.global_estimates(scores, face), net.look_at_regions(batch.photos, face, scores)]
 
 
 def _batches(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample]) -> Iterator[Batch]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,30 @@ def test_unknown_names_say_what_there_is(tmp_path: Path) -> None:
         find_weights("nobody")
     with pytest.raises(ModelError, match="no such weight file"):
         find_weights(tmp_path / "gone.safetensors")
+
+
+def test_the_small_variant_is_the_same_model_with_a_smaller_regional_network() -> None:
+    whole, small = (load_model(name) for name in ("ibug68", "ibug68-small"))
+    assert small.path.stat().st_size < 0.7 * whole.path.stat().st_size
+    assert small.net.scheme.landmarks == whole.net.scheme.landmarks
+    assert small.config.regional_coarsest == 16
+    assert sum(size**2 for size in small.net.region_sizes) < 0.75 * sum(size**2 for size in whole.net.region_sizes)
+    ours, theirs = small.net.global_net.state_dict(), whole.net.global_net.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_regions_have_a_size_each_or_one_for_all() -> None:
+    scheme = load_scheme("ibug68")
+    sizes = (160, 160, 128, 160, 128, 128, 128)
+    net = build_model(replace(CONFIG, region_sizes=sizes))
+    assert net.region_sizes == sizes
+    assert build_model(CONFIG).region_sizes == (192,) * len(scheme.regions)
+    with pytest.raises(ModelError, match="one size for each of the 7 regions"):
+        build_model(replace(CONFIG, region_sizes=(160, 128)))
+    with pytest.raises(ModelError, match="region_sizes is 150"):
+        replace(CONFIG, region_sizes=(150,) * 7)
+    with pytest.raises(ModelError, match="make it 16 or 32"):
+        replace(CONFIG, regional_coarsest=8)
 
 
 def test_sizes_that_the_pyramid_cannot_take_are_refused() -> None:

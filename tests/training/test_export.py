@@ -32,7 +32,13 @@ def loaded() -> LoadedModel:
         torch.nn.init.normal_(level.score.weight, std=30)
         for layer in level.context:
             torch.nn.init.normal_(layer.weight)
-    return LoadedModel(net, MODEL, ModelInfo("marks", "marks4", "7"), {"terms": ["mine"], "trained_on": ["drawn"]})
+    return LoadedModel(
+        Path("marks.safetensors"),
+        net,
+        MODEL,
+        ModelInfo("marks", "marks4", "7"),
+        {"terms": ["mine"], "trained_on": ["drawn"]},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +85,7 @@ def test_the_files_say_what_a_program_needs(files: tuple[list[Path], list[str]])
     assert about["terms"] == ["mine"]
     assert [r["name"] for r in about["regions"]] == ["sides", "middle"]
     assert about["regions"][0]["extent"] == pytest.approx(np.exp(1.5))
+    assert [r["size"] for r in about["regions"]] == [64, 64]
 
 
 def test_an_export_that_differs_is_refused(

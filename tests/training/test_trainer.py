@@ -144,12 +144,12 @@ def test_of_a_weight_files_own_entries_only_the_tiles_size_may_change(tmp_path: 
 def test_a_regional_network_may_lose_its_coarsest_features_and_never_gets_them_back(tmp_path: Path) -> None:
     first, _, _ = train(config(tmp_path, "a", stages=STAGES[1:]))
     assert first is not None
-    stages = (replace(STAGES[1], train=("regional",), region_sizes=(32, 64)),)
-    sizes = {"regional_coarsest": 16, "fast_sizes": [32, 64]}
+    stages = (replace(STAGES[1], train=("regional",), draw_sizes=(32, 64)),)
+    sizes = {"regional_coarsest": 16, "region_sizes": [32, 64]}
     shorter, _, _ = train(replace(config(tmp_path, "b", stages=stages), start=str(first), model=sizes))
     assert shorter is not None
     loaded, before = load_model(shorter), load_model(first)
-    assert (loaded.config.regional_coarsest, loaded.config.fast_sizes) == (16, (32, 64))
+    assert (loaded.config.regional_coarsest, loaded.config.region_sizes) == (16, (32, 64))
     assert len(loaded.net.regional_net.backbone.strides) == 3
     kept, whole = loaded.net.global_net.state_dict(), before.net.global_net.state_dict()
     assert all(torch.equal(kept[name], whole[name]) for name in whole)
@@ -167,7 +167,7 @@ def test_steps_draw_a_size_for_the_regions(tmp_path: Path, monkeypatch: pytest.M
         return crop_photos(photos, crops, device)
 
     monkeypatch.setattr(step_module, "crop_photos", spy)
-    stages = (replace(STAGES[1], train=("regional",), region_sizes=(32, 64), samples=8 * STAGES[1].batch),)
+    stages = (replace(STAGES[1], train=("regional",), draw_sizes=(32, 64), samples=8 * STAGES[1].batch),)
     train(config(tmp_path, "a", stages=stages))
     assert set(seen) == {32, 64}
 

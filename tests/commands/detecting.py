@@ -34,6 +34,7 @@ class FakeDetector:
         self.scheme = load_scheme("ibug68")
         self.device = torch.device("cpu")
         self.info = ModelInfo(model, "ibug68", "0")
+        self.weights = Path(__file__)
         type(self).batches = []
 
     def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:

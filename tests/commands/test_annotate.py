@@ -105,6 +105,7 @@ class FakeDetector:
     def __init__(self, model: str, device: str) -> None:
         self.scheme = load_scheme("ibug68")
         self.info = ModelInfo(model, "ibug68", "0")
+        self.weights = Path(__file__)
 
     def detect_batch(self, photos: Sequence[Photo], faces: str = "all", min_face: float = 0) -> list[list[Face]]:
         self.seen.extend(photo.path for photo in photos)

@@ -33,29 +33,29 @@ class ModelConfig:
         name: what results call the model.
         scheme: the scheme's YAML text.
         face_size, region_size: crop pixels a side, multiples of 32.
-        region_sizes: those of each region's crops in use; none for `region_size`, in which they are trained.
         global_width, regional_width: decoder channels.
-        regional_coarsest: stride of the coarsest features that the regional network computes, 16 or 32.
         face_margin: side of the face crop over the larger side of the landmarks' upright bounding box.
         native: landmarks that level 2 looks at, by number, each with its mirror twin; none for no level 2.
         native_width: its channels.
         native_unit: pixels between the normaliser's landmarks up to which it sees a photo at its own density.
         shape_modes: principal components of the shape model; 0 for none.
+        region_sizes: pixels a side of each region's crop in use; none for `region_size`, in which they are trained.
+        regional_coarsest: stride of the coarsest features that the regional network computes, 16 or 32.
     """
 
     name: str
     scheme: str
     face_size: int = 256
     region_size: int = 192
-    region_sizes: tuple[int, ...] = ()
     global_width: int = 64
     regional_width: int = 96
-    regional_coarsest: int = 32
     face_margin: float = 1.5
     native: tuple[int, ...] = ()
     native_width: int = 48
     native_unit: float = 640.0
     shape_modes: int = 0
+    region_sizes: tuple[int, ...] = ()
+    regional_coarsest: int = 32
 
     def __post_init__(self) -> None:
         for field in ("native", "region_sizes"):

@@ -27,6 +27,8 @@ def augment_photo(sample: Sample, rng: Rng, others: Sequence[Sample]) -> Sample:
     """
     if sample.warp:
         sample = warp(sample, rng)
+    if sample.bend:
+        sample = bend(sample, rng)
     extent = float((sample.points.max(0) - sample.points.min(0)).max())
     if rng.random() < 0.4:
         # any face size from 40 px up is as likely per octave
@@ -79,6 +81,45 @@ def warp(sample: Sample, rng: Rng) -> Sample:
     if box is not None:
         (x, y), (right, bottom) = points[-4:].min(0).tolist(), points[-4:].max(0).tolist()
         points, box = points[:-4], (x, y, right - x, bottom - y)
+    return replace(sample, pixels=pixels, points=points, box=box)
+
+
+def bend(sample: Sample, rng: Rng) -> Sample:
+    """The sample with parts of the face widened, narrowed and shifted against each other, with its landmarks.
+
+    A smooth random field: at knots a fifth of the face's side apart, normal deviates of `sample.bend` of that side
+    along each axis, at most twice that, with cubic interpolation between them. What lies outside of the photo repeats
+    its edge.
+    """
+    low, high = sample.points.min(0), sample.points.max(0)
+    side = float((high - low).max())
+    height, width = sample.pixels.shape[:2]
+    knots = [max(3, round(5 * n / side) + 1) for n in (height, width)]
+    coarse = side * sample.bend * np.clip(rng.normal(0, 1, (*knots, 2)), -2, 2)
+    field = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    pixels = cv2.remap(
+        sample.pixels,
+        columns + field[..., 0],
+        rows + field[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    box = sample.box
+    corners = np.empty((0, 2))
+    if box is not None:
+        x, y, w, h = box
+        corners = np.array([[x, y], [x + w, y + h]])
+    source = np.concatenate([sample.points, corners])
+    points = source
+    # where the field brings each point from is known, where it takes it to is found by going back: it shrinks distances
+    for _ in range(30):
+        at = points[None].astype(np.float32)
+        moved = cv2.remap(field, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        points = source - moved[0]
+    if box is not None:
+        (x, y), (right, bottom) = points[-2].tolist(), points[-1].tolist()
+        points, box = points[:-2], (x, y, right - x, bottom - y)
     return replace(sample, pixels=pixels, points=points, box=box)
 
 

@@ -40,6 +40,7 @@ class Sample:
         visible: `(N,)` bool: the landmarks that teach; None for all. Where the others stand is a guess.
         box: x, y, width, height in these pixels where the face crop is placed by it; None where by the landmarks.
         warp: how strongly training stretches and tilts it, see `augment.warp`.
+        bend: how strongly it bends it, see `augment.bend`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Sample:
     visible: np.ndarray | None = None
     box: Box | None = None
     warp: float = 0.0
+    bend: float = 0.0
 
     def reduced(self, long_side: int) -> Sample:
         """The sample with its long side at most `long_side` (area averages)."""
@@ -103,7 +105,7 @@ class FaceEntry:
         box: in photo pixels, where the face crop is placed by it.
         middle, half: centre and half the side of the square that is cut out, photo pixels.
         max_side: the cut-out is reduced to this.
-        warp: as of `Sample`.
+        warp, bend: as of `Sample`.
     """
 
     name: str
@@ -115,6 +117,7 @@ class FaceEntry:
     half: float
     max_side: int
     warp: float = 0.0
+    bend: float = 0.0
 
     def cut(self, pixels: np.ndarray) -> Sample:
         """The face out of its photo's pixels `(H, W, 3)`."""
@@ -123,7 +126,8 @@ class FaceEntry:
         x1, y1 = np.clip(np.ceil(self.middle + self.half), (x0 + 1, y0 + 1), (width, height)).astype(int)
         part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
         box = self.box and (self.box[0] - x0, self.box[1] - y0, self.box[2], self.box[3])
-        return Sample(self.name, part, self.points - (x0, y0), self.visible, box, self.warp).reduced(self.max_side)
+        made = Sample(self.name, part, self.points - (x0, y0), self.visible, box, self.warp, self.bend)
+        return made.reduced(self.max_side)
 
     def moved(self, points: np.ndarray) -> FaceEntry:
         """The same pixels with other landmarks."""
@@ -330,4 +334,5 @@ def _entry(face: LabelledFace, source: Source, scheme: Scheme, shape: np.ndarray
         low, high = np.minimum(low, box[:2]), np.maximum(high, np.add(box[:2], box[2:]))
     visible = None if face.visible.all() else face.visible
     half = float((high - low).max()) * CUT / 2
-    return FaceEntry(face.name, face.photo, points, visible, box, (low + high) / 2, half, side, source.warp)
+    middle = (low + high) / 2
+    return FaceEntry(face.name, face.photo, points, visible, box, middle, half, side, source.warp, source.bend)

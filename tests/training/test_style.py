@@ -12,7 +12,6 @@ from heads import heads, write
 from hrlm.errors import ConfigError, ModelError
 from hrlm.models.build import load_model
 from hrlm.schemes import load_scheme
-from hrlm.training.augment import warp
 from hrlm.training.config import Source, Stage, TrainConfig
 from hrlm.training.data import Memory, Sample, Samples, load_sources
 from hrlm.training.style import judge, match_statistics, mix_amplitudes, stylised, transport_colours
@@ -108,26 +107,3 @@ def test_a_training_with_style_shows_more_faces(tmp_path: Path, faces: Samples) 
     assert "of 3 stylised" in told
     assert kept >= 1
     assert len(trainer.groups[0]) == 6 + kept
-
-
-def test_a_warped_face_keeps_its_landmarks_on_its_marks() -> None:
-    points = np.array([[30.0, 40], [90, 35], [60, 100], [62, 70]])
-    pixels = np.zeros((140, 130, 3), np.uint8)
-    for x, y in points:
-        pixels[int(y), int(x)] = 255
-    pixels = np.asarray(pixels)
-    moved = 0.0
-    for seed in range(20):
-        made = warp(Sample("s", pixels, points, None, (20, 30, 80, 75), 0.15), np.random.default_rng(seed))
-        moved = max(moved, np.abs(made.points - points).max())
-        for x, y in made.points:
-            part = made.pixels[max(0, round(y) - 2) : round(y) + 3, max(0, round(x) - 2) : round(x) + 3, 0].astype(
-                float
-            )
-            assert part.sum() > 60
-            rows, columns = np.mgrid[: part.shape[0], : part.shape[1]]
-            at = [(columns * part).sum() / part.sum(), (rows * part).sum() / part.sum()]
-            assert at == pytest.approx([x - max(0, round(x) - 2), y - max(0, round(y) - 2)], abs=0.3)
-        assert made.box is not None
-        assert made.box[0] < made.points[0, 0]
-    assert moved > 5

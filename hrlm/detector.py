@@ -19,6 +19,7 @@ from hrlm.geometry import CropTransform, bounding_box, box_overlap, face_crop, r
 from hrlm.models.build import load_model
 from hrlm.models.cropping import crop_photos
 from hrlm.models.inference import lanes, prepare, recorded, run
+from hrlm.models.nets import Estimates
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
 from hrlm.schemes import Scheme
@@ -159,9 +160,8 @@ class Detector:
         return [Located(points[mine == i], covariance[mine == i]) for i in range(len(photos))]
 
     def _locate(self, pixels: list[np.ndarray], face: CropTransform) -> tuple[np.ndarray, np.ndarray]:
-        face, looks = self._settle(pixels, face)
+        face, looks, coarse = self._settle(pixels, face)
         views = list(zip(self._views(face), looks, strict=True))
-        coarse = [self._net.global_estimates(scores, view) for view, scores in views]
         regional = partial(run, self._regional_net)
         fine = [self._net.look_at_regions(pixels, *view, regional) for view in views] if self.levels > 0 else []
         points, covariance = self._net.fuse(coarse, fine, len(face))
@@ -175,15 +175,17 @@ class Detector:
         """The ways in which each face is looked at."""
         return [face, replace(face, mirrored=~face.mirrored)] if self.quality == "best" else [face]
 
-    def _settle(self, pixels: list[np.ndarray], face: CropTransform) -> tuple[CropTransform, list[Tensor]]:
-        """Face crops placed by the faces' own landmarks, and the global scores of each of their views.
+    def _settle(
+        self, pixels: list[np.ndarray], face: CropTransform
+    ) -> tuple[CropTransform, list[Tensor], list[Estimates]]:
+        """Face crops placed by the faces' own landmarks, and the global scores and estimates of each of their views.
 
         `best` moves every crop, several times; `fast` once those that are far off.
         """
         best = self.quality == "best"
         looks = [self._global(pixels, view) for view in self._views(face)]
+        seen = self._estimates(looks, face)
         for _ in range(SETTLING_LOOKS if best else 1):
-            seen = [self._net.global_estimates(s, view) for s, view in zip(looks, self._views(face), strict=True)]
             points = self._net.fuse(seen, [], len(face))[0]
             better = (
                 settled_crop(points, self.scheme, face.size, self.face_margin)
@@ -196,7 +198,11 @@ class Detector:
                 some, own = face[again], [pixels[i] for i in again]
                 fresh = [self._global(own, view) for view in self._views(some)]
                 looks = [s.index_copy(0, again.to(s.device), new) for s, new in zip(looks, fresh, strict=True)]
-        return face, looks
+                seen = self._estimates(looks, face)
+        return face, looks, seen
+
+    def _estimates(self, looks: Sequence[Tensor], face: CropTransform) -> list[Estimates]:
+        return [self._net.global_estimates(s, view) for s, view in zip(looks, self._views(face), strict=True)]
 
     def _global(self, pixels: list[np.ndarray], face: CropTransform) -> Tensor:
         crops = crop_photos(pixels, [face[i : i + 1] for i in range(len(face))], self.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +25,7 @@ from hrlm.commands.shared import (
 
 if TYPE_CHECKING:
     from hrlm.detector import Detector
-    from hrlm.evaluation.measure import Save
+    from hrlm.evaluation.data import Sample
     from hrlm.evaluation.report import Report
     from hrlm.evaluation.speed import Timing
 
@@ -108,6 +108,7 @@ def command(
     from hrlm.errors import DataError, HrlmError
     from hrlm.evaluation.correspondence import correspondences
     from hrlm.evaluation.data import Data, find_data
+    from hrlm.evaluation.keeping import Keeper
     from hrlm.evaluation.measure import measure
     from hrlm.evaluation.report import Report
     from hrlm.evaluation.stability import measure_stability, stability_rows
@@ -136,7 +137,7 @@ def command(
         systems: dict[str, System] = {FULL: kind(full), ALONE: kind(alone)}
         for name, places in peers.items():
             systems[name] = FileSystem(places, found.samples, full.scheme, maps)
-        photos = _photos(data) if stability else []
+        photos = _photos(data, found.samples) if stability else []
         with ExitStack() as stack:
 
             def reporter(total: int) -> Reporter:
@@ -153,8 +154,10 @@ def command(
                 talk.say(f"{counted(found.without, 'photo')} without ground truth left aside")
             for message in found.problems:
                 problem(message)
-            keep = _saver(save_reduced) if save_reduced else None
+            keep = Keeper(save_reduced, found.samples) if save_reduced else None
             measured = measure(found.samples, systems, open_photo, reduced, talk.step, problem, keep)
+            if keep and keep.lacking:
+                talk.say(f"{counted(keep.lacking, 'reduced photo')} kept without truth: some landmark of it is unknown")
             if not measured.native and not stability:
                 refuse("nothing to measure: no annotated photo could be read")
             moved = []
@@ -169,7 +172,7 @@ def command(
                 files = list(dict.fromkeys(Path(f.photo) for f in measured.native)) or photos
                 talk = reporter(0)
                 talk.say("timing …")
-                timing = _time(files, full, alone, model, device.value, quality.value)
+                timing = _time(files, full, alone, model, levels, problem)
         about = {
             "data": ", ".join(map(str, data)),
             "model": full.info.name,
@@ -217,59 +220,58 @@ def _peers(given: Sequence[str], widths: Sequence[int]) -> dict[str, dict[int | 
     for text in given:
         name, equals, place = text.partition("=")
         name, at, width = name.rpartition("@") if name.rpartition("@")[2].isdecimal() else (name, "", "")
-        if not (name and equals and place) or name in (FULL, ALONE):
+        width_of = int(width) if at else None
+        if not (name and equals and place) or name in (FULL, ALONE) or width_of in peers.get(name, {}):
             raise typer.BadParameter(f"{text!r} is not NAME=DIR with a name of its own", param_hint="--predictions")
-        if at and int(width) not in widths:
+        if at and width_of not in widths:
             raise typer.BadParameter(f"{text!r}: --resolutions lacks {width}", param_hint="--predictions")
-        peers.setdefault(name, {})[int(width) if at else None] = Path(place)
+        peers.setdefault(name, {})[width_of] = Path(place)
     for name, places in peers.items():
         if None not in places:
             raise typer.BadParameter(f"{name}=DIR for the photos as they are is missing", param_hint="--predictions")
     return peers
 
 
-def _photos(data: Sequence[Path]) -> list[Path]:
-    """All photos of the data, with and without truth; tables are none."""
+def _photos(data: Sequence[Path], samples: Sequence[Sample]) -> list[Path]:
+    """All photos of the data, with and without truth, and those that tables and corrections speak of."""
     from hrlm.evaluation.data import TABLE_SUFFIXES
     from hrlm.photos import PHOTO_SUFFIXES
     from hrlm.runs.discovery import find_photos
 
     given = [str(p) for p in data if p.suffix.lower() not in TABLE_SUFFIXES]
-    return [source.file for source in find_photos(given, PHOTO_SUFFIXES, globs=False).sources]
-
-
-def _saver(folder: Path) -> Save:
-    """What keeps reduced photos as `WIDTH/NAME.png` with `NAME.pts`, `NAME_2` … for a photo's further faces."""
-    import numpy as np
-
-    from hrlm.evaluation.data import Sample
-    from hrlm.formats import pts
-    from hrlm.formats.atomic import write_whole
-    from hrlm.photos import Photo
-    from hrlm.render.files import png_bytes
-
-    def save(width: int, sample: Sample, number: int, photo: Photo, points: np.ndarray) -> None:
-        name = sample.name.stem if number == 0 else f"{sample.name.stem}_{number + 1}"
-        path = folder / str(width) / sample.name.parent / name
-        write_whole(path.with_name(f"{name}.png"), png_bytes(photo.pixels))
-        if np.isfinite(points).all():
-            pts.write(path.with_name(f"{name}.pts"), points)
-
-    return save
+    lying = [source.file for source in find_photos(given, PHOTO_SUFFIXES, globs=False).sources] if given else []
+    known = {file.resolve() for file in lying}
+    return lying + list(dict.fromkeys(s.photo for s in samples if s.photo.resolve() not in known))
 
 
 def _time(
-    files: Sequence[Path], full: Detector, alone: Detector, model: str, device: str, quality: str
+    files: Sequence[Path],
+    full: Detector,
+    alone: Detector,
+    model: str,
+    levels: int | None,
+    problem: Callable[[str], None],
 ) -> Timing | None:
-    """Time and memory on some of the files; None where there is none to time."""
+    """Time and memory on some of the files; None, and `problem` told, where that cannot be."""
+    from hrlm.errors import HrlmError
     from hrlm.evaluation.speed import Timing, files_to_time, measure_memory, measure_speed, measure_stages
 
     files = files_to_time(files)
     if not files:
+        problem("no speed: Pillow, which it is compared with, can decode none of the photos")
         return None
-    stages = measure_stages(files, full, alone)
-    whole = measure_speed(files, lambda: _detect(files, full))
-    return Timing(whole, stages, measure_memory(files[0], model, device, quality))
+    try:
+        stages = measure_stages(files, full, alone)
+        whole = measure_speed(files, lambda: _detect(files, full))
+    except HrlmError as e:
+        problem(f"no speed: {e}")
+        return None
+    try:
+        memory = measure_memory(files[0], model, str(full.device), full.quality, levels)
+    except HrlmError as e:
+        problem(f"no memory: {e}")
+        memory = []
+    return Timing(whole, stages, memory)
 
 
 def _detect(files: Sequence[Path], detector: Detector) -> None:
@@ -295,9 +297,10 @@ def _print(report: Report) -> None:
     from hrlm.evaluation.tables import for_terminal, sheets
 
     out = Console(highlight=False)
-    if not out.is_terminal:
-        # a file or pipe has no width of its own: tables must not lose columns to a guessed one
-        out.width = 140
+    wide = out.options.update(max_width=10_000)
     for sheet in sheets(report):
         if not sheet.long:
-            out.print(for_terminal(sheet))
+            table = for_terminal(sheet)
+            # a narrow terminal breaks the lines: better than figures that are cut off
+            out.width = table.__rich_measure__(out, wide).maximum
+            out.print(table)

@@ -22,6 +22,9 @@ CORNER = np.radians(60)
 class Split:
     """Mean errors of a set of landmarks after each landmark's mean offset is taken off.
 
+    The mean of few faces follows each of them: what is left of F faces is longer by sqrt(F / (F - 1)) in truth, and is
+    told so.
+
     Args:
         total: length of the remaining error, over all landmarks of the set.
         across: its part across the contour, over those landmarks that have a contour and are no corner of it.
@@ -73,14 +76,16 @@ def contour_normals(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
 def split(offsets: np.ndarray, normals: np.ndarray, landmarks: Sequence[int]) -> Split:
     """The split error of F faces over some landmarks; NaN where nothing tells.
 
-    A single face has no error left once its own offset is taken off: F should be in the tens.
+    A landmark of a single face tells nothing, for its offset is all there is.
 
     Args:
         offsets: `(F, N, 2)` as `face_offsets`.
         normals: `(F, N, 2)` as `contour_normals`.
     """
     chosen = list(landmarks)
-    left = offsets[:, chosen] - mean(offsets[:, chosen], 0)
+    told = (~np.isnan(offsets[:, chosen, 0])).sum(0)
+    few = np.where(told > 1, np.sqrt(told / np.maximum(told - 1, 1)), np.nan)
+    left = (offsets[:, chosen] - mean(offsets[:, chosen], 0)) * few[:, None]
     across_axis = normals[:, chosen]
     across = np.abs((left * across_axis).sum(-1))
     along = np.abs(left[..., 0] * across_axis[..., 1] - left[..., 1] * across_axis[..., 0])

@@ -12,7 +12,7 @@ from hrlm.errors import DataError, FormatError
 from hrlm.evaluation.correspondence import Correspondence
 from hrlm.formats import pts, tem
 from hrlm.formats.catalogue import FORMATS, read_any
-from hrlm.formats.truth import AnnotatedPhoto, FoundTruth, TrueFace, find_truth, read_truth
+from hrlm.formats.truth import AnnotatedPhoto, TrueFace, read_truth, search_truth
 from hrlm.photos import PHOTO_SUFFIXES
 from hrlm.results import Box, PhotoResult
 from hrlm.schemes import Scheme
@@ -48,7 +48,7 @@ class Sample:
 
     Args:
         photo: its file.
-        name: its path below the data folder; other detectors' files are looked up by it.
+        name: its path below the data folder, never out of it; other detectors' files are looked up by it.
         read: its faces, and a message for each that had to be passed over.
     """
 
@@ -86,13 +86,9 @@ def find_data(paths: Sequence[Path], scheme: Scheme, maps: Maps) -> Data:
         else:
             beside.append(path)
     templates = {s.photo: s for path in beside for s in _with_templates(path, scheme, maps)}
-    try:
-        truth = find_truth(beside) if beside else FoundTruth()
-    except DataError:
-        # find_truth knows no templates: without them, its message is the right one
-        if not templates and not found.samples:
-            raise
-        truth = FoundTruth()
+    truth = search_truth(beside)
+    if truth.lack and not templates and not found.samples:
+        raise DataError(truth.lack)
     annotated = [_annotated(entry, beside, scheme, maps) for entry in truth.annotated]
     done = {s.photo for s in annotated}
     further = [s for photo, s in templates.items() if photo not in done]
@@ -104,6 +100,12 @@ def find_data(paths: Sequence[Path], scheme: Scheme, maps: Maps) -> Data:
             f"{', '.join(map(str, paths))}: no photo with ground truth: see docs/benchmark.md for its forms"
         )
     return found
+
+
+def inside(path: str) -> PurePath:
+    """A path as one below a folder: without its root and without ways out."""
+    whole = PurePath(path)
+    return PurePath(*(part for part in whole.parts if part not in (whole.anchor, "..")))
 
 
 def known_box(points: np.ndarray) -> Box:
@@ -157,7 +159,7 @@ def _of_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Sampl
             )
             for i, f in enumerate(result.faces, start=1)
         ]
-        yield Sample(photo, PurePath(result.photo.path), lambda faces=faces: _usable(faces, scheme))  # type: ignore[misc]
+        yield Sample(photo, inside(result.photo.path), lambda faces=faces: _usable(faces, scheme))  # type: ignore[misc]
 
 
 def _with_templates(path: Path, scheme: Scheme, maps: Maps) -> Iterator[Sample]:

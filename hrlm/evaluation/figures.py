@@ -77,6 +77,7 @@ class Summary:
     Args:
         faces: annotated ones.
         missed: those that were not found.
+        landmarks: how many the system has, of those with truth.
         nme: mean over the found faces, normalised by the inter-ocular distance.
         nme_pupil, nme_box: the same normalised by the distance of the eyes' middles and by the box's diagonal.
         pixels: mean error in the pixels that were looked at.
@@ -88,6 +89,7 @@ class Summary:
 
     faces: int
     missed: int
+    landmarks: int
     nme: float
     nme_pupil: float
     nme_box: float
@@ -107,6 +109,7 @@ def summarise(errors: Errors, scheme: Scheme) -> Summary:
     return Summary(
         faces=len(every),
         missed=len(every) - len(means),
+        landmarks=int((~np.isnan(errors.fractions)).any(0).sum()),
         nme=float(mean(means)),
         nme_pupil=float(mean(pixels / inter_pupil(errors.truth, scheme))),
         nme_box=float(mean(pixels / box_diagonal(errors.truth))),

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hrlm.errors import HrlmError
-from hrlm.evaluation.data import KnownFace, Sample, known_box
+from hrlm.evaluation.data import KnownFace, Sample
 from hrlm.evaluation.reduction import reduced
 from hrlm.evaluation.systems import Prediction, System
 from hrlm.photos import Photo
 
-Save = Callable[[int, Sample, int, Photo, np.ndarray], None]
+Save = Callable[[int, Sample, int, Photo, np.ndarray], str | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,8 @@ def measure(
         widths: also measure each wider face on its photo reduced until the face is that many pixels wide.
         step: called after each photo.
         problem: told at once what was passed over.
-        save: gets every reduced photo: width, sample, number of the face from 0, photo and true points in its pixels.
+        save: gets every reduced photo: width, sample, number of the face from 0, photo and true points in its pixels;
+            gives a message where it could not be kept.
 
     Raises:
         HrlmError: what `save` raises.
@@ -105,10 +106,13 @@ def _measure_photo(
     for width, measured in done.reduced.items():
         for number, truth in enumerate(truths):
             if truth.width > width:
-                small, points = reduced(photo, truth.points, truth.width, width)
-                if save:
-                    save(width, sample, number, small, points)
-                there = replace(truth, points=points, box=known_box(points))
+                x, y, w, h = truth.box
+                corners = np.array([[x, y], [x + w, y + h]])
+                small, places = reduced(photo, np.concatenate([truth.points, corners]), truth.width, width)
+                points, low, high = places[:-2], places[-2].tolist(), places[-1].tolist()
+                if save and (message := save(width, sample, number, small, points)):
+                    yield message
+                there = replace(truth, points=points, box=(*low, high[0] - low[0], high[1] - low[1]))
                 found, problems = _look(sample, small, [there], systems, width)
                 yield from problems
                 measured.append(_measured(sample, truth, points, {n: f[0] for n, f in found.items()}))

@@ -152,7 +152,7 @@ def _landmarks(report: Report) -> tuple[str, Figure]:
     truth = next(iter(report.errors.values())).truth
     frames = np.array([(p - p[list(scheme.normaliser)].mean(0)) @ scheme.face_frame(p) for p in truth])
     face = mean(frames, 0)
-    worst = max(100 * r.nme for rows in report.landmarks.values() for r in rows)
+    worst = max((100 * r.nme for rows in report.landmarks.values() for r in rows), default=1.0)
     systems = report.systems[:3]
     figure = Figure((1.0 + 2.2 * len(systems), 2.9))
     row = figure.subplots(1, len(systems), squeeze=False)[0]

@@ -96,9 +96,8 @@ def files_to_time(files: Sequence[Path], most: int = 64) -> list[Path]:
 
     def known(file: Path) -> bool:
         try:
-            Image.open(file).close()
-        # decoders raise anything on damaged files
-        except Exception:
+            _decode_with_pillow(file)
+        except PhotoError:
             return False
         return True
 
@@ -173,7 +172,12 @@ def measure_stages(
 
 
 def measure_memory(
-    photo: Path, model: str, device: str, quality: str, step: Callable[[], None] = lambda: None
+    photo: Path,
+    model: str,
+    device: str,
+    quality: str,
+    levels: int | None = None,
+    step: Callable[[], None] = lambda: None,
 ) -> list[Memory]:
     """Peak memory of detection on `photo` enlarged to each of `MEGAPIXELS`, each in a process of its own.
 
@@ -189,7 +193,7 @@ def measure_memory(
         for megapixels in MEGAPIXELS:
             file.write_bytes(enlarged_jpeg(pixels, megapixels))
             answer, theirs = context.Pipe(duplex=False)
-            child = context.Process(target=_detect_once, args=(theirs, str(file), model, device, quality))
+            child = context.Process(target=_detect_once, args=(theirs, str(file), model, device, quality, levels))
             child.start()
             theirs.close()
             try:
@@ -234,11 +238,16 @@ def peak_memory() -> float | None:
 
 
 def _detect_once(
-    answer: multiprocessing.connection.Connection, file: str, model: str, device: str, quality: str
+    answer: multiprocessing.connection.Connection,
+    file: str,
+    model: str,
+    device: str,
+    quality: str,
+    levels: int | None,
 ) -> None:
     from hrlm.detector import Detector
 
-    detector = Detector(model, device=device, quality=quality)
+    detector = Detector(model, device=device, levels=levels, quality=quality)
     photo = open_photo(file)
     detector.detect(photo)
     gpu = torch.cuda.max_memory_allocated(detector.device) / 1e6 if detector.device.type == "cuda" else None

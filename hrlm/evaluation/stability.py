@@ -34,6 +34,7 @@ _OF_THREE = 1.5**0.5
 
 Back = Callable[[np.ndarray], np.ndarray]
 Changed = tuple[Photo, Back]
+Frame = tuple[Path, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,21 +142,22 @@ def measure_stability(
         problem: told of each photo that was passed over.
     """
     done: list[Movement] = []
-    film: dict[str, list[tuple[Path, np.ndarray]]] = defaultdict(list)
+    film: dict[str, list[Frame]] = defaultdict(list)
     for file in sorted(files) if frames else files:
+        at_rest: dict[str, np.ndarray] = {}
         try:
             photo = open_photo(str(file))
-            at_rest: dict[str, np.ndarray] = {}
             done.extend(_of_photo(photo, systems, at_rest))
             if not at_rest:
                 problem(f"{file}: no face found: left out of stability")
-            for name, points in at_rest.items() if frames else ():
-                film[name] = [*(e for e in film[name][-2:] if e[0].parent == file.parent), (file, points)]
-                if len(film[name]) == 3:
-                    done.append(_of_frames(film[name], name, systems[name].scheme))
         # whatever goes wrong with one photo must not end a run over thousands
         except Exception as e:
+            at_rest = {}
             problem(str(e) if isinstance(e, HrlmError) else f"{file}: stability failed ({type(e).__name__}: {e})")
+        for name in systems if frames else ():
+            film[name] = _continued(film[name], file, at_rest.get(name))
+            if len(film[name]) == 3:
+                done.append(_of_frames(film[name], name, systems[name].scheme))
         step()
     return done
 
@@ -200,7 +202,17 @@ def _same_face(
     return found[best] if best >= 0 and overlaps[best] >= SAME_PLACE else None
 
 
-def _of_frames(three: Sequence[tuple[Path, np.ndarray]], system: str, scheme: Scheme) -> Movement:
+def _continued(film: Sequence[Frame], file: Path, points: np.ndarray | None) -> list[Frame]:
+    """The last three frames that hang together: of one folder, none between them, and the same face in all."""
+    if points is None:
+        return []
+    together = film and film[-1][0].parent == file.parent
+    if together and box_overlap(known_box(film[-1][1]), known_box(points)) >= SAME_PLACE:
+        return [*film[-2:], (file, points)]
+    return [(file, points)]
+
+
+def _of_frames(three: Sequence[Frame], system: str, scheme: Scheme) -> Movement:
     (_, before), (file, now), (_, after) = three
     middle = (aligned(before, now) + aligned(after, now)) / 2
     distances = np.linalg.norm(now - middle, axis=1) / _OF_THREE

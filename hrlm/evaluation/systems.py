@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +13,17 @@ import numpy as np
 import torch
 
 from hrlm.errors import DataError, FormatError
-from hrlm.evaluation.data import READERS, TABLE_SUFFIXES, KnownFace, Maps, Sample, known_box, read_landmarks, read_table
+from hrlm.evaluation.data import (
+    READERS,
+    TABLE_SUFFIXES,
+    KnownFace,
+    Maps,
+    Sample,
+    inside,
+    known_box,
+    read_landmarks,
+    read_table,
+)
 from hrlm.evaluation.metrics import nme
 from hrlm.formats import json as result_json
 from hrlm.geometry import CropTransform, box_crop, box_overlap
@@ -102,7 +111,7 @@ class GivenBoxSystem:
     def faces(
         self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
     ) -> list[Prediction | None]:
-        boxes = torch.tensor([t.box for t in truths], dtype=torch.float64)
+        boxes = torch.tensor([known_box(t.points) for t in truths], dtype=torch.float64)
         # the detector makes the crop as large as its network wants it
         crops = box_crop(boxes, 256, self._detector.face_margin)
         located = self._detector.locate([photo], [crops])[0]
@@ -121,7 +130,7 @@ class FileSystem:
         samples: the photos that will be looked up.
 
     Raises:
-        DataError: a place that is not there or holds no landmark files.
+        DataError: a place that is not there or holds no landmark files, or two photos of one name.
         FormatError: a table that cannot be read.
     """
 
@@ -129,7 +138,14 @@ class FileSystem:
         self, places: Mapping[int | None, Path], samples: Sequence[Sample], scheme: Scheme, maps: Maps
     ) -> None:
         self._scheme, self._maps = scheme, maps
-        photos = {s.name.with_suffix("").as_posix() for s in samples}
+        photos: dict[str, Path] = {}
+        for s in samples:
+            other = photos.setdefault(s.name.as_posix(), s.photo)
+            if other != s.photo:
+                raise DataError(
+                    f"{other} and {s.photo}: both are {s.name} below their folders, so predictions cannot be told "
+                    "apart: measure the folders one by one, or a folder that holds both"
+                )
         self._indices = {width: _Index(path, scheme, photos) for width, path in places.items()}
 
     def has(self, width: int | None) -> bool:
@@ -160,7 +176,7 @@ class _Index:
 
     def __init__(self, path: Path, scheme: Scheme, photos: Collection[str]) -> None:
         self._entries: defaultdict[str, list[Path | Face]] = defaultdict(list)
-        self._photos = photos
+        self._photos = {form for name in photos for form in _forms(PurePath(name))}
         tables = [path]
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.is_file())
@@ -172,30 +188,37 @@ class _Index:
             raise DataError(f"{path}: no such file or folder: check --predictions")
         for table in tables:
             for result in read_table(table, scheme, []):
-                self._entries[PurePath(result.photo.path).as_posix()].extend(result.faces)
+                self._entries[inside(result.photo.path).as_posix()].extend(result.faces)
         if not self._entries:
             raise DataError(f"{path}: holds no landmark files: give a folder of .json or .pts files, or a table")
         self._by_name: defaultdict[str, set[str]] = defaultdict(set)
+        self._further: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         for key in self._entries:
             for name in {key, _NUMBER.sub("", key)}:
                 self._by_name[PurePath(name).name].add(name)
+            head, _, tail = key.rpartition("_")
+            if tail.isdecimal() and key not in self._photos:
+                self._further[head].append((int(tail), key))
 
     def of(self, name: PurePath) -> list[Path | Face]:
         """The entries of a photo."""
-        keys = [name.as_posix(), name.with_suffix("").as_posix()]
+        keys = [*_forms(name)]
         for short in (name.name, name.stem):
-            keys += self._by_name[short] if len(self._by_name[short]) == 1 else []
+            # what another photo has for its own is not this one's, whatever it is called
+            free = [key for key in self._by_name[short] if key not in self._photos]
+            keys += free if len(free) == 1 else []
         return next((entries for key in keys if (entries := list(self._numbered(key)))), [])
 
     def _numbered(self, key: str) -> Iterator[Path | Face]:
         """The entries of `NAME`, `NAME_1`, `NAME_2` …, without those of a photo that has such a name."""
         yield from self._entries.get(key, [])
-        for number in count(1):
-            further = f"{key}_{number}"
-            if further not in self._photos:
-                yield from self._entries.get(further, [])
-            if number > 1 and further not in self._entries:
-                return
+        for _, further in sorted(self._further[key]):
+            yield from self._entries[further]
+
+
+def _forms(name: PurePath) -> tuple[str, str]:
+    """A photo's path with and without its suffix."""
+    return name.as_posix(), name.with_suffix("").as_posix()
 
 
 def match(found: Sequence[Prediction], truths: Sequence[KnownFace], scheme: Scheme) -> list[Prediction | None]:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hrlm.evaluation.calibration import Calibration
 from hrlm.evaluation.figures import LIMITS, Summary
+from hrlm.evaluation.metrics import mean
 from hrlm.evaluation.report import Report
 from hrlm.evaluation.speed import Timing
 
@@ -44,7 +45,7 @@ def sheets(report: Report) -> list[Sheet]:
         made += [_overall(report), _normalised(report)]
         if report.subset_sizes:
             made.append(_subsets(report))
-        if len(report.rows) > len(report.systems):
+        if any(row.width is not None for row in report.rows):
             made.append(_resolutions(report))
         if report.scheme.contours:
             made.append(_contours(report))
@@ -60,7 +61,9 @@ def sheets(report: Report) -> list[Sheet]:
 
 def for_terminal(sheet: Sheet) -> Table:
     """The table as rich draws it."""
-    table = Table(title=escape(sheet.title), caption=sheet.caption, title_justify="left", caption_justify="left")
+    table = Table(
+        title=escape(sheet.title), caption=escape(sheet.caption), title_justify="left", caption_justify="left"
+    )
     for i, column in enumerate(sheet.columns):
         table.add_column(escape(column), justify="left" if i < sheet.words else "right", no_wrap=True)
     grouped = not all(row[0] for row in sheet.rows)
@@ -97,11 +100,13 @@ def _by_group(groups: Mapping[str, Mapping[str, T]], cells: Callable[[T], Sequen
 
 
 def _overall(report: Report) -> Sheet:
-    about = report.about
+    about, most = report.about, max(s.landmarks for s in report.summaries["all"].values())
+    fewer = {name: s.landmarks for name, s in report.summaries["all"].items() if 0 < s.landmarks < most}
+    told = [f" {name} has {n} of the {most} landmarks: its errors are over these alone." for name, n in fewer.items()]
     sheet = Sheet(
         f"{about['model']} {about['version']} on {about['data']}",
         f"Errors in % of the distance between {unit_of(report)}, over the found faces. AUC and failure rates over all "
-        "faces, missed ones as failures.",
+        f"faces, missed ones as failures.{''.join(told)}",
         [
             *("face width", "system", "faces", "missed", "NME", "median", "90th"),
             *(f"AUC@{limit}" for limit in LIMITS),
@@ -160,7 +165,8 @@ def width_name(width: int | None) -> str:
 
 
 def _contours(report: Report) -> Sheet:
-    names = [n for n, s in report.rows[0].splits.items() if not math.isnan(s.across)]
+    every = [r.splits for r in report.rows]
+    names = [n for n in (every[0] if every else ()) if any(not math.isnan(splits[n].across) for splits in every)]
     sheet = Sheet(
         "Across and along contours",
         "Errors in % left after each landmark's mean offset is taken off: labellers' conventions differ by such.",
@@ -191,7 +197,7 @@ def _landmarks(report: Report, system: str) -> Sheet:
         parts = (r.nme, *r.offset, r.random.total, r.random.across, r.random.along)
         sheet.rows.append([str(r.index), r.name, str(r.faces), *map(percent, parts), number(r.pixels)])
     if rows:
-        error, left = (float(np.mean(values)) for values in ([r.nme for r in rows], [r.random.total for r in rows]))
+        error, left = (float(mean(np.array(v), 0)) for v in ([r.nme for r in rows], [r.random.total for r in rows]))
         sheet.rows.append(["mean", "", "", percent(error), "", "", percent(left), "", "", ""])
     return sheet
 

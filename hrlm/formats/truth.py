@@ -32,11 +32,15 @@ class AnnotatedPhoto:
 
 @dataclass
 class FoundTruth:
-    """What folders hold: annotated photos by path, how many photos have no truth, and a message for each stray file."""
+    """What folders hold: annotated photos by path, how many photos have no truth, and a message for each stray file.
+
+    `lack` says why no photo is annotated, and the cure; empty where one is.
+    """
 
     annotated: list[AnnotatedPhoto] = field(default_factory=list)
     without: int = 0
     problems: list[str] = field(default_factory=list)
+    lack: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +97,18 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
     Raises:
         DataError: a path that is not there, or no annotated photo at all.
     """
+    found = search_truth(paths)
+    if found.lack:
+        raise DataError(found.lack)
+    return found
+
+
+def search_truth(paths: Iterable[Path]) -> FoundTruth:
+    """As `find_truth`, but content with nothing.
+
+    Raises:
+        DataError: a path that is not there.
+    """
     paths = list(paths)
     found = FoundTruth()
     photos: dict[Path, None] = {}
@@ -133,7 +149,7 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
     found.annotated = [AnnotatedPhoto(p, tuple(t for _, t in sorted(owned[p]))) for p in every if p in owned]
     found.without = len(every) - len(found.annotated)
     if not found.annotated:
-        raise DataError(_lack(paths, len(open_photos), unusable))
+        found.lack = _lack(paths, len(open_photos), unusable)
     return found
 
 

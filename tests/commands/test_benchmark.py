@@ -13,12 +13,14 @@ from typer.testing import CliRunner, Result
 
 from hrlm.commands import benchmark
 from hrlm.detector import Located, first_crops
+from hrlm.errors import DataError
 from hrlm.evaluation.speed import Memory
 from hrlm.finding import FoundFace
 from hrlm.formats import pts
+from hrlm.formats.catalogue import FORMATS, write_run
 from hrlm.geometry import CropTransform
 from hrlm.photos import Photo
-from hrlm.results import Face, ModelInfo
+from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
 from hrlm.schemes import load_scheme
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,7 @@ class FakeDetector:
         self, model: str, device: str, levels: int | None = None, quality: str = "best", habits: bool = True
     ) -> None:
         self.levels = 2 if levels is None else levels
+        self.quality = quality
         self.scheme = load_scheme("ibug68")
         self.info = ModelInfo(model, "ibug68", "7")
         self._off = 0.02 if self.levels else 0.05
@@ -97,13 +100,17 @@ def test_quiet_still_prints_the_figures(folder: Path) -> None:
 
 
 def test_json_and_speed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def memory(photo: Path, model: str, device: str, quality: str) -> list[Memory]:
+    asked: list[object] = []
+
+    def memory(*of: object) -> list[Memory]:
+        asked.extend(of[1:])
         return [Memory(1, 3, 400, None)]
 
     # processes of their own would load the real detector
     monkeypatch.setattr("hrlm.evaluation.speed.measure_memory", memory)
     out = folder / "new" / "figures.json"
-    result = run(folder, "--json", out, "--speed", "--model", "mine")
+    result = run(folder, "--json", out, "--speed", "--model", "mine", "--levels", "1")
+    assert asked == ["mine", "cpu", "best", 1]
     assert result.exit_code == 0, result.stderr
     data = json.loads(out.read_text())
     assert (data["model"], data["version"], data["device"], data["scheme"]) == ("mine", "7", "cpu", "ibug68")
@@ -113,6 +120,49 @@ def test_json_and_speed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(data["median_seconds"]) == {"decode, Pillow", "decode", "find", "global", "regional", "write"}
     assert data["memory"][0]["peak"] == 400
     assert not list(folder.rglob("seen.json")), "results of the timing must not stay"
+
+
+def test_time_that_cannot_be_taken_leaves_the_errors(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> list[Memory]:
+        raise DataError("out of memory")
+
+    monkeypatch.setattr("hrlm.evaluation.speed.measure_memory", ended)
+    result = run(folder, "--speed")
+    assert result.exit_code == 1
+    assert "no memory: out of memory" in result.stderr
+    assert ["all", "full", "2", "1", "2.00"] in [row[:5] for row in rows(result)]
+    assert "photos/s" in result.stdout
+    monkeypatch.setattr("hrlm.evaluation.speed.files_to_time", lambda files: [])
+    result = run(folder, "--speed")
+    assert result.exit_code == 1
+    assert "no speed" in result.stderr
+
+
+def test_no_figure_is_cut_off_on_a_narrow_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = rows(run(folder))
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = run(folder)
+    narrow = [[re.sub("\x1b\\[[0-9;]*m", "", cell) for cell in row] for row in rows(shown)]
+    assert narrow == wide
+
+
+def test_one_width_has_its_table_and_one_that_is_too_large_none(folder: Path) -> None:
+    assert ["40 px", "full", "2", "1", "1", "2.00", "2.00"] in rows(run(folder, "--resolutions", "40"))
+    result = run(folder, "--resolutions", "4000")
+    assert result.exit_code == 0, result.stderr
+    assert ["all", "full", "2", "1", "2.00"] in [row[:5] for row in rows(result)]
+    assert "By resolution" not in result.stdout
+
+
+def test_a_report_where_every_face_is_missed(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (folder / "seen_1.pts").unlink()
+    out = folder / "report"
+    result = run(folder, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert (out / "report.html").exists()
+    assert ["all", "full", "1", "1", "–"] in [row[:5] for row in rows(result)]
 
 
 def test_a_report_folder(folder: Path) -> None:
@@ -150,9 +200,57 @@ def test_reduced_photos_are_kept_with_their_truth(folder: Path) -> None:
     assert run(kept / "40").exit_code == 0
 
 
+def test_photos_of_a_table_are_kept_inside_the_folder(folder: Path) -> None:
+    face = FakeDetector("m", "cpu").face(SIDE)
+    photo = folder / "seen.png"
+    before = photo.read_bytes()
+    photos = [
+        PhotoResult(PhotoInfo(name, SIDE * 5, SIDE * 5), ModelInfo("m", "ibug68", "7"), (face,))
+        for name in (str(photo), "../seen.png")
+    ]
+    kept = folder / "tables" / "kept"
+    for number, result in enumerate(photos):
+        (folder / "tables").mkdir(exist_ok=True)
+        table = folder / "tables" / f"{number}.csv"
+        write_run(FORMATS["csv"], table, [result], load_scheme("ibug68"))
+        ran = run(table, "--resolutions", "40", "--save-reduced", kept / str(number))
+        assert ran.exit_code == 0, ran.stderr
+    assert photo.read_bytes() == before
+    assert len(list(kept.rglob("seen.png"))) == len(list(kept.rglob("seen.pts"))) == 2
+
+
+def test_photos_of_one_name_in_two_folders_are_not_mixed(folder: Path) -> None:
+    other = folder.with_name("other")
+    shutil.copytree(folder, other)
+    result = run(folder, other, "--resolutions", "40", "--save-reduced", folder.with_name("kept"))
+    assert result.exit_code == 2
+    assert "would be kept as one" in result.stderr
+    pts.write(folder.with_name("peer") / "seen.pts", SHAPE * SIDE)
+    result = run(folder, other, "--predictions", f"p={folder.with_name('peer')}")
+    assert result.exit_code == 2
+    assert "cannot be told" in result.stderr
+
+
+def test_stability_of_photos_that_only_a_table_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hrlm.evaluation.stability.SURROUNDINGS", 20)
+    face = FakeDetector("m", "cpu").face(SIDE)
+    result = PhotoResult(PhotoInfo("../seen.png", SIDE * 5, SIDE * 5), ModelInfo("m", "ibug68", "7"), (face,))
+    (folder / "tables").mkdir()
+    write_run(FORMATS["csv"], folder / "tables" / "t.csv", [result], load_scheme("ibug68"))
+    ran = run(folder / "tables" / "t.csv", "--stability", "--json", folder / "s.json")
+    assert ran.exit_code == 0, ran.stderr
+    assert json.loads((folder / "s.json").read_text())["stability"]
+
+
 @pytest.mark.parametrize("given", ["nothing", "=x", "p=", "full=x", "p@64=x", "p@40=x"])
 def test_predictions_that_make_no_sense_are_wrong_usage(folder: Path, given: str) -> None:
     result = run(folder, "--resolutions", "40", "--predictions", given)
+    assert result.exit_code == 2
+    assert "--predictions" in result.stderr
+
+
+def test_a_detector_has_one_place_for_each_width(folder: Path) -> None:
+    result = run(folder, "--predictions", "p=x", "--predictions", "p=y")
     assert result.exit_code == 2
     assert "--predictions" in result.stderr
 
@@ -185,7 +283,7 @@ def test_templates_of_another_laboratory(folder: Path) -> None:
     (folder / "map.yaml").write_text("points: 3\nscheme: ibug68\npairs: {0: 36, 1: 45, 2: chin}\n")
     result = run(folder, "--map", folder / "map.yaml")
     assert result.exit_code == 0, result.stderr
-    assert ["8", "chin", "1", "2.00", "2.00", "0.00", "0.00"] in [row[:7] for row in rows(result)]
+    assert ["8", "chin", "1", "2.00", "2.00", "0.00", "–"] in [row[:7] for row in rows(result)]
 
 
 def test_bad_files_are_named_and_passed_over(folder: Path) -> None:

@@ -67,6 +67,20 @@ def test_constant_offsets_of_a_convention_do_not_count() -> None:
     assert result["round"].across == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.parametrize("faces", [2, 5])
+def test_few_faces_tell_no_smaller_errors_than_many(faces: int) -> None:
+    rng = np.random.default_rng(3)
+    offsets = rng.normal(0, 0.02, (2000, faces, 9, 2))
+    normals = np.array([contour_normals(CIRCLE, RING)] * faces)
+    across = np.mean([split(some, normals, range(8)).across for some in offsets])
+    assert across == pytest.approx(0.02 * np.sqrt(2 / np.pi), rel=0.02)
+
+
+def test_one_face_has_an_offset_and_no_error_beside_it() -> None:
+    told = split(np.full((1, 9, 2), 0.1), np.array([contour_normals(CIRCLE, RING)]), range(8))
+    assert np.isnan([told.total, told.across, told.along]).all()
+
+
 def test_corners_and_ends_have_no_direction_across() -> None:
     face = np.zeros((68, 2))
     face[36:42] = [[0, 0], [10, -5], [20, -5], [30, 0], [20, 5], [10, 5]]

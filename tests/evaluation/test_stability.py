@@ -128,6 +128,37 @@ def test_frames_tell_jitter_but_no_movement_of_the_head() -> None:
     assert frames[0].pixels.max() < 0.2
 
 
+def test_frames_tell_how_far_a_detector_trembles() -> None:
+    class Trembling(SpotFinder):
+        def detect_batch(self, photos: Sequence[Photo]) -> list[list[Face]]:
+            faces = super().detect_batch(photos)
+            for (face,) in faces:
+                face.landmarks[:] += rng.normal(0, 2, face.landmarks.shape)
+            return faces
+
+    rng = np.random.default_rng(8)
+    photo = spots((150, 150), 300)
+    moved = measure_stability([Path(f"d/{i:03}") for i in range(40)], {"s": Trembling()}, lambda _: photo, True)
+    jitter = [m.pixels for m in moved if m.change == FRAMES and m.pixels is not None]
+    assert len(jitter) == 38
+    # the mean length of a normal deviate of 2 pixels along each axis, less what alignment takes
+    assert np.mean(jitter) == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.06)
+
+
+def test_frames_on_both_sides_of_a_gap_are_no_neighbours() -> None:
+    photo, dark = spots((150, 150), 300), spots((150, 150), 120)
+    for gap in ("no face", "damaged"):
+
+        def opened(path: str, gap: str = gap) -> Photo:
+            if Path(path).name == "3" and gap == "damaged":
+                raise PhotoError("3: damaged")
+            return dark if Path(path).name == "3" else photo
+
+        shy = SpotFinder(finds=lambda p: p.width > 120)
+        moved = measure_stability([Path(f"d/{i}") for i in range(1, 7)], {"s": shy}, opened, True)
+        assert [Path(m.photo).name for m in moved if m.change == FRAMES] == ["5"]
+
+
 @given(st.floats(-3, 3), st.floats(0.2, 5), st.floats(-50, 50))
 def test_alignment_undoes_a_similarity(angle: float, scale: float, shift: float) -> None:
     c, s = scale * np.cos(angle), scale * np.sin(angle)

@@ -96,6 +96,18 @@ def test_a_name_in_two_folders_is_no_answer(tmp_path: Path) -> None:
     assert found(tmp_path, "y/a.jpg") == [2, None]
 
 
+def test_what_is_another_photos_own_is_none_of_a_photo_of_that_name(tmp_path: Path) -> None:
+    pts.write(tmp_path / "x" / "a.pts", points(1, 0))
+    assert found(tmp_path, "y/a.jpg", ("x/a.jpg",)) == [None, None]
+    assert found(tmp_path, "y/a.jpg") == [1, None]
+
+
+def test_a_number_that_lacks_ends_no_list(tmp_path: Path) -> None:
+    pts.write(tmp_path / "a.pts", points(1, 0))
+    pts.write(tmp_path / "a_03.pts", points(302, 0))
+    assert found(tmp_path, "a.jpg") == [1, 302]
+
+
 def test_our_own_results_keep_their_deviation_and_come_before_pts(tmp_path: Path) -> None:
     result = PhotoResult(PhotoInfo("a.jpg", 9, 9), ModelInfo("m", "ibug68", "1"), (face(points(3, 0)),))
     result_json.write(tmp_path / "a.jpg.json", result)

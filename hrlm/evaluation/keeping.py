@@ -1,0 +1,74 @@
+"""Reduced photos and their truth kept for other detectors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hrlm.errors import DataError
+from hrlm.evaluation.data import Sample
+from hrlm.formats import pts
+from hrlm.formats.atomic import write_whole
+from hrlm.photos import Photo
+from hrlm.render.files import png_bytes
+
+
+class Keeper:
+    """Writes reduced photos as `WIDTH/NAME.png` with `NAME.pts`, and `NAME_2` … for a photo's further faces.
+
+    Photos that differ in their suffix alone keep it: `NAME.jpg.png`. Nothing is ever written outside of the folder, and
+    nothing of one photo over another's.
+
+    Args:
+        folder: where to.
+        samples: all that will be kept.
+
+    Attributes:
+        lacking: pictures without a truth file, since some landmark of theirs has no truth.
+
+    Raises:
+        DataError: two photos have one name below their folders.
+    """
+
+    def __init__(self, folder: Path, samples: Sequence[Sample]) -> None:
+        self.lacking = 0
+        self._folder = folder
+        names: dict[str, Path] = {}
+        for sample in samples:
+            other = names.setdefault(sample.name.as_posix(), sample.photo)
+            if other != sample.photo:
+                raise DataError(
+                    f"{other} and {sample.photo}: both are {sample.name} below their folders and would be kept as one: "
+                    "measure the folders one by one"
+                )
+        stems = Counter(Path(name).with_suffix("") for name in names)
+        self._places = {
+            name: Path(name) if stems[Path(name).with_suffix("")] > 1 else Path(name).with_suffix("") for name in names
+        }
+        self._owners: dict[Path, str] = {}
+        for name, place in self._places.items():
+            self._owners[place] = name
+
+    def __call__(self, width: int, sample: Sample, number: int, photo: Photo, points: np.ndarray) -> str | None:
+        """Keep face `number` (from 0); a message where that cannot be.
+
+        Raises:
+            WriteError: the folder cannot be written to.
+        """
+        name = sample.name.as_posix()
+        place = self._places[name]
+        if number:
+            place = place.with_name(f"{place.name}_{number + 1}")
+        owner = self._owners.setdefault(place, name)
+        if owner != name:
+            return f"{sample.photo}: its face {number + 1} is not kept, for {owner} has that name: rename one"
+        path = self._folder / str(width) / place
+        write_whole(path.with_name(f"{path.name}.png"), png_bytes(photo.pixels))
+        if np.isfinite(points).all():
+            pts.write(path.with_name(f"{path.name}.pts"), points)
+        else:
+            self.lacking += 1
+        return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -13,9 +15,12 @@ from hrlm.commands.shared import (
     FAILED,
     Device,
     DeviceOption,
+    MaxPixelsOption,
     ModelOption,
     NullOption,
     QuietOption,
+    TimeoutOption,
+    amount,
     conclude,
     given_paths,
     photos_to_do,
@@ -25,8 +30,10 @@ from hrlm.commands.shared import (
 from hrlm.formats.catalogue import FORMATS
 
 if TYPE_CHECKING:
+    from hrlm.photos import IsolatedOpener
     from hrlm.render.overlay import Style
     from hrlm.runs.annotate_run import Order, ResultFile
+    from hrlm.runs.discovery import Problem
 
 # as hrlm.render.overlay has them, which would take --help a second to import
 STYLES: tuple[Style, ...] = ("points", "contours", "mesh", "ellipses")
@@ -103,6 +110,8 @@ def command(
     ] = None,
     model: ModelOption = "ibug68",
     device: DeviceOption = Device.AUTO,
+    max_pixels: MaxPixelsOption = "400M",
+    timeout: TimeoutOption = 60,
     null: NullOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -113,6 +122,7 @@ def command(
     are there and newer than their result stay as they are. Exit code as of detect.
     """
     given, listed = given_paths(paths, null)
+    pixels = amount(max_pixels, 1000, "--max-pixels")
     if serve + bool(export) + bool(import_) > 1:
         refuse("--serve, --export and --import do one thing each: give one of them")
     if serve:
@@ -128,7 +138,9 @@ def command(
         refuse(f"--compare {compare}: is no folder: give one with results or .pts files")
 
     from hrlm.errors import HrlmError
+    from hrlm.photos import IsolatedOpener
     from hrlm.render.overlay import Look
+    from hrlm.runs.ahead import thread_count
     from hrlm.runs.annotate_run import Order, find_results
     from hrlm.runs.pictures import Wanted
     from hrlm.runs.sinks import prepare_folder
@@ -149,15 +161,17 @@ def command(
         overwrite,
     )
     order = Order(out, wanted, photos, scheme)
-    results = find_results(given, out)
+    opener = partial(IsolatedOpener, thread_count(), timeout, pixels)
+    strange: list[Problem] = []
+    results = find_results(given, out, strange)
     if not results and photos is not None:
         refuse(f"nothing to do: no results in {', '.join(given)}: give the folder that hrlm detect wrote")
     try:
         if results:
             prepare_folder(out)
-            _from_results(results, order, quiet)
+            _from_results(results, strange, order, opener, quiet)
         else:
-            _from_photos(given, listed, order, model, device, quiet)
+            _from_photos(given, listed, order, opener, model, device, quiet)
     except HrlmError as e:
         refuse(str(e))
 
@@ -246,9 +260,10 @@ def _styles(text: str) -> tuple[Style, ...]:
     return tuple(style for style in STYLES if style in given)
 
 
-def _from_results(results: list[ResultFile], order: Order, quiet: bool) -> None:
-    from hrlm.photos import IsolatedOpener
-    from hrlm.runs.ahead import stop_on_interrupt, thread_count
+def _from_results(
+    results: list[ResultFile], strange: list[Problem], order: Order, opener: Callable[[], IsolatedOpener], quiet: bool
+) -> None:
+    from hrlm.runs.ahead import stop_on_interrupt
     from hrlm.runs.annotate_run import Collected, annotate_results, finish
     from hrlm.runs.report import Reporter
 
@@ -256,22 +271,32 @@ def _from_results(results: list[ResultFile], order: Order, quiet: bool) -> None:
     with (
         Reporter(len(results), quiet) as reporter,
         stop_on_interrupt(lambda: reporter.say("finishing the photos in hand …")) as stop,
-        IsolatedOpener(thread_count()) as opener,
+        opener() as isolated,
     ):
-        summary = annotate_results(results, opener.open, order, collected, reporter, stop)
+        for problem in strange:
+            reporter.problem(problem)
+        summary = annotate_results(results, isolated.open, order, collected, reporter, stop)
+        summary.problems[:0] = strange
         summary.stopped_by = stop.signal
         finish(order, [r.result for r in results], collected, summary, reporter)
     conclude(summary, reporter)
 
 
-def _from_photos(given: list[str], listed: bool, order: Order, model: str, device: Device, quiet: bool) -> None:
+def _from_photos(
+    given: list[str],
+    listed: bool,
+    order: Order,
+    opener: Callable[[], IsolatedOpener],
+    model: str,
+    device: Device,
+    quiet: bool,
+) -> None:
     # an earlier run may have left pictures and results there
     found = photos_to_do(given, listed, order.out)
 
     from hrlm.detector import Detector
-    from hrlm.photos import IsolatedOpener
     from hrlm.runs import annotate_run
-    from hrlm.runs.ahead import stop_on_interrupt, thread_count
+    from hrlm.runs.ahead import stop_on_interrupt
     from hrlm.runs.detect_run import detect_photos
     from hrlm.runs.report import Reporter
     from hrlm.runs.sinks import prepare_folder
@@ -287,15 +312,16 @@ def _from_photos(given: list[str], listed: bool, order: Order, model: str, devic
     with ExitStack() as stack:
         reporter = stack.enter_context(Reporter(len(found.sources), quiet))
         stop = stack.enter_context(stop_on_interrupt(lambda: reporter.say("finishing the photos in hand …")))
-        open_photo = stack.enter_context(IsolatedOpener(thread_count())).open
+        open_photo = stack.enter_context(opener()).open
         tell_pairs(found, reporter)
         for problem in found.problems:
             reporter.problem(problem)
         summary = annotate_run.annotate_results(
             list(known.values()), open_photo, order, collected, reporter, stop, detector.scheme
         )
-        detected = detect_photos(fresh, detector, open_photo, [sink], reporter, stop=stop)
-        summary = annotate_run.together(summary, detected)
+        if not summary.hopeless:
+            detected = detect_photos(fresh, detector, open_photo, [sink], reporter, stop=stop)
+            summary = annotate_run.together(summary, detected)
         summary.problems[:0] = found.problems
         summary.stopped_by = stop.signal
         annotate_run.finish(order, [source.result for source in found.sources], collected, summary, reporter)

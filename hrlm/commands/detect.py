@@ -16,12 +16,14 @@ from hrlm.commands.shared import (
     Device,
     DeviceOption,
     LevelsOption,
+    MaxPixelsOption,
     ModelOption,
     NullOption,
     Quality,
     QualityOption,
     QuietOption,
     SymmetricOption,
+    TimeoutOption,
     amount,
     conclude,
     given_paths,
@@ -85,12 +87,8 @@ def command(
     max_memory: Annotated[
         str, typer.Option(metavar="BYTES", help="For the pictures held at once, such as 500M or 4G.")
     ] = "1G",
-    max_pixels: Annotated[
-        str, typer.Option(metavar="N", help="Refuse photos with more pixels, such as 200M or 1G.")
-    ] = "400M",
-    timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Give a photo up that takes longer to decode.")
-    ] = 60,
+    max_pixels: MaxPixelsOption = "400M",
+    timeout: TimeoutOption = 60,
     shard: Annotated[
         str, typer.Option(metavar="K/N", help="Do share K of N: one command a machine, one DIR for all.")
     ] = "1/1",
@@ -158,10 +156,17 @@ def command(
                 stack.enter_context(cluster(ray))
         except HrlmError as e:
             refuse(str(e))
-        found.sources = [source for source in found.sources if share.takes(source)]
+        named = journal.named(found.sources, out)
+        found.sources = [new for source, new in zip(found.sources, named, strict=True) if share.takes(source)]
         writer = Writer(out, [f.name for f in chosen if f.per_photo], overlay, detector.scheme)
         order = Order(out, detector.scheme, mark, tables, review, jsonl, overwrite, share)
         items = plan(found, journal, writer, order)
+        if overwrite:
+            try:
+                # one that is stopped goes on without the option
+                journal.forget(found.sources)
+            except HrlmError as e:
+                refuse(str(e))
         reporter = stack.enter_context(Reporter(sum(item.work is not Work.NOTHING for item in items), quiet))
         tell_pairs(found, reporter)
         for problem in found.problems:
@@ -173,7 +178,8 @@ def command(
         summary = run_photos(found, items, work, journal, writer, order, reporter, stop)
     if summary.pipe_closed:
         forget_standard_output()
-    conclude(summary, reporter)
+    cure = "run the same command again, without --overwrite, to go on" if overwrite else ""
+    conclude(summary, reporter, *([cure] if cure else []))
 
 
 def _formats(given: Sequence[str]) -> list[Format]:
@@ -209,15 +215,22 @@ def _keep_hand_made(
 ) -> None:
     """Refuse to replace files that no run can have written, as there is no journal of one."""
     from hrlm.formats.atomic import exists
-    from hrlm.runs.journal import JOURNAL_FILE
+    from hrlm.runs.journal import JOURNAL_FILE, read
     from hrlm.runs.shards import files_of_all
-    from hrlm.runs.sinks import with_suffix
+    from hrlm.runs.sinks import ERRORS_FILE, with_suffix
     from hrlm.runs.tables import REVIEW_FILE
 
-    if not out.is_dir() or files_of_all(out, JOURNAL_FILE):
+    if not out.is_dir():
+        return
+    journals = files_of_all(out, JOURNAL_FILE)
+    for file in journals:
+        # a run that was killed at its first line leaves a part of one
+        if not read(file) and b"\n" in file.read_bytes():
+            refuse(f"{file}: is not hrlm's: move it or give another --out")
+    if journals:
         return
     tables = [format.suffix for format in formats if not format.per_photo] + [REVIEW_FILE] * review
-    files = [out / share.file(name) for name in tables]
+    files = [out / share.file(name) for name in [ERRORS_FILE, *tables]]
     # an .xmp file is not replaced: what others have put there stays
     suffixes = [format.suffix for format in formats if format.per_photo and format.name != "xmp"]
     files += [with_suffix(out / source.result, suffix) for source in sources for suffix in suffixes]

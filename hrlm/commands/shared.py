@@ -58,6 +58,13 @@ LevelsOption = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors still show.")]
+MaxPixelsOption = Annotated[
+    str, typer.Option("--max-pixels", metavar="N", help="Refuse photos with more pixels, such as 200M or 1G.")
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Give a photo up that takes longer to decode."),
+]
 NullOption = Annotated[
     bool, typer.Option("--null", "-0", help="The list on standard input is separated by NUL, not by lines.")
 ]
@@ -83,7 +90,10 @@ def given_paths(paths: list[str] | None, null_separated: bool) -> tuple[list[str
             refuse("-0 needs - among the paths: it says how the list on standard input is separated")
         return paths, False
     place = paths.index("-")
-    listed = read_list(sys.stdin.buffer.read(), null_separated)
+    data = sys.stdin.buffer.read()
+    if b"\0" in data and not null_separated:
+        refuse("the list on standard input is separated by NUL: give -0")
+    listed = read_list(data, null_separated)
     return [*paths[:place], *listed, *(p for p in paths[place + 1 :] if p != "-")], True
 
 
@@ -117,11 +127,11 @@ def amount(text: str, thousand: int, option: str) -> int:
     return number
 
 
-def conclude(summary: Summary, reporter: Reporter) -> NoReturn:
-    """Say the summary and end with the run's exit code."""
+def conclude(summary: Summary, reporter: Reporter, cure: str = "run the same command again to go on") -> NoReturn:
+    """Say the summary, what goes on with a run that was interrupted, and end with the run's exit code."""
     reporter.say(str(summary))
     if summary.interrupted:
-        reporter.say("run the same command again to go on")
+        reporter.say(cure)
     raise typer.Exit(summary.exit_code)
 
 

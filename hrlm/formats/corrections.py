@@ -7,9 +7,11 @@ Coordinates are photo pixels (0-based, centres at integers), rounded to 0.001 px
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath, PurePosixPath
@@ -27,6 +29,8 @@ SCHEMA = "hrlm.correction/1"
 MARK = ".corrected"
 SUFFIX = MARK + ".json"
 DECIMALS = 3
+# of the landmarks' extent: how far a face moves from one model to another, and less than from one picture to the next
+SAME_PICTURE = 0.04
 _CURE = "move the correction away, or detect the photo again that was corrected"
 _PTS = re.compile(re.escape(MARK) + r"(_\d+)?\.pts$")
 
@@ -68,6 +72,7 @@ class Correction:
         revision: 1 for the first that was saved, one more for each after it.
         saved: UTC, ISO 8601.
         checked: whether the person is done with the photo; only then is it ground truth.
+        digest: of the photo's file as it was then, see `photo_digest`; empty where it was not at hand.
     """
 
     photo: PhotoInfo
@@ -77,6 +82,7 @@ class Correction:
     saved: str
     checked: bool
     faces: tuple[CorrectedFace, ...]
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if self.revision < 1:
@@ -116,7 +122,7 @@ def current(result: Path) -> tuple[PhotoResult, PhotoResult]:
         return predicted, predicted
     correction = read(path)
     check_photo(path, correction, predicted.photo)
-    faces = tuple(_as_face(face, predicted.faces) for face in correction.faces)
+    faces = tuple(_as_face(face, predicted.faces) for face in paired(correction.faces, predicted.faces))
     return predicted, replace(predicted, faces=faces)
 
 
@@ -170,6 +176,59 @@ def check_file(path: Path, correction: Correction, result: Path, photo: Path) ->
         raise FormatError(f"{path}: is of {own}, the result beside it is newer and of {photo}: {_CURE}")
 
 
+def photo_digest(photo: Path) -> str:
+    """A photo file's SHA-256 as 16 hexadecimal digits; empty where it cannot be read."""
+    try:
+        with photo.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def check_replaced(path: Path, correction: Correction, before: PhotoResult, after: PhotoResult, photo: Path) -> None:
+    """See that the file `photo` still shows what was corrected, now that it gives the result `after`.
+
+    A file of other bytes may be the same picture, with other keywords or of better quality: then every face that was
+    corrected is found again where it was found `before`.
+
+    Raises:
+        FormatError: it shows something else.
+    """
+    if not correction.digest or photo_digest(photo) == correction.digest:
+        return
+    for face in paired(correction.faces, before.faces):
+        if face.predicted is not None:
+            points = before.faces[face.predicted].landmarks
+            alike = [f for f in after.faces if f.landmarks.shape == points.shape]
+            away = [float(np.linalg.norm(f.landmarks - points, axis=1).mean()) for f in alike]
+            far = bool(away) and min(away) > SAME_PICTURE * float(np.ptp(points, axis=0).max())
+            if far or not after.faces:
+                raise FormatError(
+                    f"{path}: is of the photo that {photo} was before it was replaced: move the correction away, or "
+                    "bring that photo back"
+                )
+
+
+def paired(faces: Sequence[CorrectedFace], predicted: Sequence[Face]) -> tuple[CorrectedFace, ...]:
+    """Corrected faces whose `predicted` is true of a result that was made anew, whose faces may be others."""
+    return tuple(
+        face if face.predicted is None else replace(face, predicted=nearest(face.landmarks, predicted))
+        for face in faces
+    )
+
+
+def nearest(points: np.ndarray, faces: Sequence[Face] | Sequence[CorrectedFace]) -> int | None:
+    """The face that the landmarks `(N, 2)` are a version of: the nearest, if it is no farther than half a face."""
+    away = [
+        float(np.linalg.norm(points - f.landmarks, axis=-1).mean()) if len(f.landmarks) == len(points) else np.inf
+        for f in faces
+    ]
+    if not away:
+        return None
+    best = int(np.argmin(away))
+    return best if away[best] < np.ptp(faces[best].landmarks, axis=0).max() / 2 else None
+
+
 def changed_at(result: Path) -> int:
     """When a result or its correction was last written, in nanoseconds."""
     path = path_of(result)
@@ -177,7 +236,7 @@ def changed_at(result: Path) -> int:
 
 
 def _as_face(face: CorrectedFace, predicted: tuple[Face, ...]) -> Face:
-    own = predicted[face.predicted] if face.predicted is not None and face.predicted < len(predicted) else None
+    own = None if face.predicted is None else predicted[face.predicted]
     visibility = dict.fromkeys(face.invisible, False)
     if own is None or len(own.landmarks) != len(face.landmarks):
         low, high = face.landmarks.min(0), face.landmarks.max(0)
@@ -234,7 +293,7 @@ def dumps(correction: Correction) -> str:
         "revision": correction.revision,
         "saved": correction.saved,
         "checked": correction.checked,
-        "photo": {**asdict(correction.photo), "file": correction.file},
+        "photo": {**asdict(correction.photo), "file": correction.file, "digest": correction.digest},
         "model": asdict(correction.model),
     }
     return result_json.layout(head, map(face_data, correction.faces))
@@ -306,6 +365,7 @@ def from_data(data: Any) -> Correction:
             result_json.entry(data, "saved", str),
             data["checked"] is True,
             tuple(face_from(f) for f in data["faces"]),
+            str(data["photo"].get("digest", "")),
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"is not a correction as hrlm writes it ({e})") from e

@@ -54,7 +54,7 @@ def write_run(path: Path, results: Iterable[PhotoResult], scheme: Scheme) -> Non
         WriteError: the folder or the file cannot be written.
     """
     with replacing(path) as file:
-        file.write(_line([*HEAD, *(f"{name}{i}" for i in range(len(scheme)) for name in PER_LANDMARK)]))
+        file.write(line([*HEAD, *(f"{name}{i}" for i in range(len(scheme)) for name in PER_LANDMARK)]))
         for result in results:
             file.write(_rows(result.photo, result.faces))
 
@@ -83,21 +83,36 @@ def read(path: Path) -> list[Row]:
 
 
 def _rows(info: PhotoInfo, faces: Sequence[Face]) -> bytes:
-    return b"".join(_line(_cells(info, i, face)) for i, face in enumerate(faces))
+    return b"".join(line(_cells(info, i, face)) for i, face in enumerate(faces))
 
 
 def _cells(info: PhotoInfo, index: int, face: Face) -> list[str]:
     points = np.column_stack([face.landmarks, face.deviation]).ravel()
     numbers = [f"{v + 0.0:.3f}" if math.isfinite(v) else "" for v in (*face.box, *points.tolist())]
-    name = (_HERE if info.path.startswith(_FORMULA) else "") + writable(info.path)
     size = [str(info.width), str(info.height), str(info.orientation)] if info.width else [""] * 3
-    return [name, *size, str(index), f"{face.score:.4f}", *numbers[:4], " ".join(face.flags), *numbers[4:]]
+    return [
+        name_cell(info.path),
+        *size,
+        str(index),
+        f"{face.score:.4f}",
+        *numbers[:4],
+        " ".join(face.flags),
+        *numbers[4:],
+    ]
 
 
-def _line(cells: Sequence[str]) -> bytes:
+def name_cell(path: str) -> str:
+    """A photo's name as a cell: valid text, and none that a spreadsheet would run."""
+    return (_HERE if path.startswith(_FORMULA) else "") + writable(path)
+
+
+def line(cells: Sequence[object]) -> bytes:
+    """A row in UTF-8 that every reader takes for one."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8")
+    # left alone, a carriage return would be taken for the row's end
+    whole = any("\r" in str(cell) for cell in cells)
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if whole else csv.QUOTE_MINIMAL).writerow(cells)
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _read(path: Path, landmarks: int | None = None) -> Iterator[Row]:
@@ -113,8 +128,8 @@ def _read(path: Path, landmarks: int | None = None) -> Iterator[Row]:
                 )
             if landmarks not in (None, count):
                 raise FormatError(f"{path}: has {count} landmarks, not {landmarks}: give the scheme it was made with")
-            for number, line in enumerate(lines, start=2):
-                yield _row(path, number, line, len(head))
+            for number, cells in enumerate(lines, start=2):
+                yield _row(path, number, cells, len(head))
     except OSError as e:
         raise unreadable(path, e) from e
     except (UnicodeDecodeError, csv.Error) as e:

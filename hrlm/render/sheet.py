@@ -83,11 +83,17 @@ def pages(entries: Sequence[Entry]) -> Iterator[Image.Image]:
             row, column = divmod(place, COLUMNS)
             x, y = MARGIN + column * (THUMBNAIL + GUTTER), MARGIN + row * step
             room = min(THUMBNAIL, step - 3 * TEXT)
-            with Image.open(entry.thumbnail) as picture:
-                picture.thumbnail((THUMBNAIL, room))
-                page.paste(picture, (x + (THUMBNAIL - picture.width) // 2, y))
+            remark = entry.remark
+            try:
+                with Image.open(entry.thumbnail) as picture:
+                    picture.thumbnail((THUMBNAIL, room))
+                    page.paste(picture, (x + (THUMBNAIL - picture.width) // 2, y))
+            # one that is damaged must not cost the whole sheet
+            except (OSError, SyntaxError):
+                draw.rectangle((x, y, x + THUMBNAIL, y + room), (220, 220, 220))
+                remark = "no picture: remove the file in .thumbnails and run again"
             draw.text((x, y + room + 4), _fitted(entry.name, font), "black", font)
-            draw.text((x, y + room + 6 + TEXT), _fitted(entry.remark, font), (90, 90, 90), font)
+            draw.text((x, y + room + 6 + TEXT), _fitted(remark, font), (90, 90, 90), font)
         draw.text((PAGE[0] - MARGIN, PAGE[1] - MARGIN + 12), f"{number} / {count}", (90, 90, 90), font, anchor="rt")
         yield page
 

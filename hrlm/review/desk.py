@@ -110,8 +110,10 @@ class Desk:
             raise FormatError("too many faces, or no such revision")
         faces = tuple(self._face(f, result, scheme) for f in sent)
         self._load(entry, result)
-        file = corrections.relative_photo(corrections.path_of(entry.item.file), self._place(entry))
-        made = Correction(result.photo, file, result.model, 1, "", checked, faces)
+        photo = self._place(entry)
+        file = corrections.relative_photo(corrections.path_of(entry.item.file), photo)
+        mark = corrections.photo_digest(photo)
+        made = Correction(result.photo, file, result.model, 1, "", checked, faces, mark)
         saved = self._store.save(entry.item.file, made, revision)
         self._status[key] = _status(saved)
         return {"revision": saved.revision, "saved": saved.saved, "checked": saved.checked}
@@ -229,13 +231,14 @@ class Desk:
         if saved is None:
             faces = [CorrectedFace(f.landmarks, i) for i, f in enumerate(result.faces)]
         else:
-            faces = list(saved.faces)
+            # the photo may have been detected anew since
+            faces = list(corrections.paired(saved.faces, result.faces))
             if any(len(f.landmarks) != len(scheme) for f in faces):
                 raise FormatError("the correction has another number of landmarks than its scheme: give --scheme")
         return {
             "revision": saved.revision if saved else 0,
             "checked": saved.checked if saved else False,
-            "faces": [_known(corrections.face_data(f), len(result.faces)) for f in faces],
+            "faces": [corrections.face_data(f) for f in faces],
         }
 
     def _saved_status(self, entry: Entry) -> dict[str, Any]:
@@ -247,12 +250,6 @@ class Desk:
 
 def _status(saved: Correction | None) -> dict[str, Any]:
     return {"corrected": saved is not None, "checked": saved is not None and saved.checked}
-
-
-def _known(face: dict[str, Any], count: int) -> dict[str, Any]:
-    """The face, taken for an added one where the photo was detected anew and has fewer faces now."""
-    predicted = face["predicted"]
-    return {**face, "predicted": predicted if predicted is not None and predicted < count else None}
 
 
 def _near(points: np.ndarray, result: PhotoResult) -> bool:

@@ -181,14 +181,19 @@ def import_corrections(
         except FormatError as e:
             problems.append(str(e))
             continue
-        left = before.faces if before else tuple(CorrectedFace(f.landmarks, i) for i, f in enumerate(predicted.faces))
+        left = (
+            corrections.paired(before.faces, predicted.faces)
+            if before
+            else tuple(CorrectedFace(f.landmarks, i) for i, f in enumerate(predicted.faces))
+        )
         faces = tuple(_paired(f, left, predicted.faces, format.tolerance) for f in result.faces)
         if _same(faces, left):
             unchanged += 1
             continue
         target = corrections.path_of(item.file)
         name = corrections.relative_photo(target, photo) if photo else predicted.photo.path
-        made = Correction(predicted.photo, name, predicted.model, 1, "", True, faces)
+        mark = corrections.photo_digest(photo) if photo else ""
+        made = Correction(predicted.photo, name, predicted.model, 1, "", True, faces, mark)
         try:
             store.save(item.file, made, before.revision if before else 0)
         except (FormatError, StaleError) as e:
@@ -250,8 +255,8 @@ def _paired(
     """An imported face, told apart from how it stood and tied to the prediction that it came from."""
     points = face.landmarks
     hidden: set[int] = set()
-    own = _nearest(points, predicted)
-    if (old := _nearest(points, standing)) is not None:
+    own = corrections.nearest(points, predicted)
+    if (old := corrections.nearest(points, standing)) is not None:
         left = standing[old]
         same = np.linalg.norm(points - left.landmarks, axis=-1) <= tolerance
         older = np.zeros_like(same)
@@ -265,15 +270,6 @@ def _paired(
         return CorrectedFace(points, None, tuple(range(len(points))), invisible)
     moved = np.linalg.norm(points - predicted[own].landmarks, axis=-1) > 0
     return CorrectedFace(points, own, tuple(np.flatnonzero(moved).tolist()), invisible)
-
-
-def _nearest(points: np.ndarray, faces: Sequence[Face] | Sequence[CorrectedFace]) -> int | None:
-    """The face that the landmarks are a version of: the nearest, if it is no farther than half a face."""
-    away = [np.linalg.norm(points - f.landmarks, axis=-1).mean() for f in faces]
-    if not away:
-        return None
-    best = int(np.argmin(away))
-    return best if away[best] < np.ptp(faces[best].landmarks, axis=0).max() / 2 else None
 
 
 def _same(faces: Sequence[CorrectedFace], standing: Sequence[CorrectedFace]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import threading
@@ -18,7 +16,7 @@ import numpy as np
 
 from hrlm import measures
 from hrlm.errors import FormatError, HrlmError
-from hrlm.formats import corrections
+from hrlm.formats import corrections, csv
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError, replacing, write_whole
 from hrlm.photos import Photo
@@ -28,6 +26,7 @@ from hrlm.render.pdf import write_pdf
 from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
 from hrlm.runs.ahead import Window, ahead, thread_count
 from hrlm.runs.discovery import Problem, Source, absolute, common_root, mirrored
+from hrlm.runs.journal import noted
 from hrlm.runs.pictures import Plan, Wanted, plan, write_pictures
 from hrlm.runs.report import Reporter, Summary, reason_of
 from hrlm.runs.review import concern
@@ -77,7 +76,13 @@ class Collected:
         """Measure a photo's faces and note its place on the sheet."""
         if wanted.measures:
             self.rows[name] = [
-                [result.photo.path, str(i), f"{f.score:.4f}", " ".join(f.flags), *measures.row(f, scheme)]
+                [
+                    csv.name_cell(result.photo.path),
+                    str(i),
+                    f"{f.score:.4f}",
+                    " ".join(f.flags),
+                    *measures.row(f, scheme),
+                ]
                 for i, f in enumerate(result.faces)
             ]
         if todo.thumbnail is not None:
@@ -87,28 +92,36 @@ class Collected:
             self.entries[name] = sheet.Entry(result.photo.path, todo.thumbnail, much, remark)
 
 
-def find_results(paths: Sequence[str], exclude: Path | None = None) -> list[ResultFile]:
-    """Result files that are given or lie below given folders, sorted; other files are left out.
+def find_results(
+    paths: Sequence[str], exclude: Path | None = None, problems: list[Problem] | None = None
+) -> list[ResultFile]:
+    """Result files that are given or lie below given folders, sorted; other files of folders are left out.
 
     Their paths are those below the folder that holds all that was given, so that no two are alike.
 
     Args:
         exclude: the output folder; below a given folder it is not entered.
+        problems: takes what was given and is neither a folder nor a result.
     """
     found: dict[Path, Path] = {}
     tops = []
+    strange = [] if problems is None else problems
     for path in map(Path, paths):
         if path.is_dir():
             names = _walk(path, exclude)
             files = sorted(f for f in names if f.suffix == RESULT_SUFFIX and result_json.looks_like_result(f))
             tops.append(absolute(path))
-        else:
+        elif path.suffix == RESULT_SUFFIX and os.path.lexists(path):
             # a result that is given by name is read, and its fault told, whatever it holds
-            files = [path] if path.suffix == RESULT_SUFFIX else []
+            files = [path]
             tops.append(absolute(path).parent)
+        else:
+            files = []
+            told = "is no result: give photos in a command of their own" if path.exists() else "no such file or folder"
+            strange.append(Problem(str(path), told))
         for file in files:
             found.setdefault(absolute(file), file)
-    root = common_root(tops)
+    root = common_root(tops) if tops else None
     return [ResultFile(file, mirrored(there, root).with_suffix("")) for there, file in found.items()]
 
 
@@ -122,8 +135,8 @@ def _walk(top: Path, exclude: Path | None) -> Iterator[Path]:
 def find_photo(item: ResultFile, info: PhotoInfo, photos: Path | None) -> Path:
     """Where a result's photo lies.
 
-    Below `photos`, by the path that the result states or by the result's own place; else at the stated path as it is,
-    or beside the result.
+    Below `photos`, by the path that the result states or by the result's own place; else where the run that made the
+    result noted it, at the stated path as it is, or beside the result.
 
     Raises:
         HrlmError: at none of these places.
@@ -134,7 +147,7 @@ def find_photo(item: ResultFile, info: PhotoInfo, photos: Path | None) -> Path:
         places = [photos / info.path, photos / item.result.parent / PurePath(info.path).name]
         cure = "check --photos"
     else:
-        places = [Path(info.path), item.file.parent / PurePath(info.path).name]
+        places = [*noted(item.file), Path(info.path), item.file.parent / PurePath(info.path).name]
         cure = "give the folder that was detected with --photos"
     for place in places:
         if place.is_file():
@@ -220,6 +233,7 @@ def annotate_results(
                     hopeless = True
                     stop.set()
         summary.interrupted = stop.is_set() and not hopeless and summary.photos + summary.done < len(items)
+        summary.hopeless = hopeless
     except KeyboardInterrupt:
         summary.interrupted = True
     summary.seconds = time.monotonic() - start
@@ -230,8 +244,11 @@ def annotate_sink(order: Order, scheme: Scheme, collected: Collected) -> PhotoSi
     """For a detection run: the result first, so that no picture is older, then what is wanted of it."""
 
     def sink(source: Source, photo: Photo, result: PhotoResult) -> None:
-        write_result(with_suffix(order.out / source.result, RESULT_SUFFIX), source, result)
-        todo = plan(order.out, source.result, result, scheme, order.wanted)
+        file = with_suffix(order.out / source.result, RESULT_SUFFIX)
+        write_result(file, source, result)
+        # what a person corrected before stays corrected
+        predicted, result = corrections.current(file)
+        todo = plan(order.out, source.result, result, scheme, order.wanted, predicted=predicted)
         write_pictures(todo, photo, order.wanted)
         collected.take(source.result, result, scheme, todo, order.wanted)
 
@@ -249,6 +266,7 @@ def together(one: Summary, other: Summary) -> Summary:
         problems=[*one.problems, *other.problems],
         seconds=one.seconds + other.seconds,
         interrupted=one.interrupted or other.interrupted,
+        hopeless=one.hopeless or other.hopeless,
     )
 
 
@@ -270,11 +288,8 @@ def write_collected(order: Order, names: Sequence[PurePath], collected: Collecte
         WriteError: a file cannot be written.
     """
     if order.wanted.measures:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*MEASURES_HEAD, *measures.header()])
-        writer.writerows(row for name in names for row in collected.rows.get(name, ()))
-        write_whole(order.out / MEASURES_FILE, text.getvalue().encode("utf-8", "backslashreplace"))
+        rows = [[*MEASURES_HEAD, *measures.header()], *(r for name in names for r in collected.rows.get(name, ()))]
+        write_whole(order.out / MEASURES_FILE, b"".join(map(csv.line, rows)))
     if order.wanted.sheet:
         entries = [collected.entries[name] for name in names if name in collected.entries]
         if order.wanted.sort != "name":

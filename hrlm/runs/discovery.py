@@ -15,8 +15,11 @@ from hrlm.formats.catalogue import FORMATS
 from hrlm.photos import RAW_SUFFIXES
 
 OVERLAY_MARK = ".overlay"
-# ends the stem of every picture that hrlm makes beside a result, so that none is ever taken for a photo
+# of pictures that hrlm makes, so that none is ever taken for a photo: the end of the stem of those beside a result, and
+# the pages of contact sheets, which lie beside their thumbnails
 _MADE = re.compile(r"\.(overlay|compare|(closeups|upright|ffhq)(_\d+)?|mask_\w+)")
+_PAGE = re.compile(r"sheet_\d{3,}\.jpg")
+THUMBNAILS = ".thumbnails"
 # files in JSON that hrlm writes beside results: for a whole run, and for a photo by the end of its name
 _OF_A_RUN = {f.suffix for f in FORMATS.values() if f.suffix.endswith(".json") and not f.per_photo}
 _OF_A_PHOTO = (*(f.suffix for f in FORMATS.values() if f.suffix.endswith(".json") and f.per_photo), corrections.SUFFIX)
@@ -132,6 +135,7 @@ def _is_photo(path: Path, suffixes: frozenset[str]) -> bool:
         path.suffix.lower() in suffixes
         and not path.name.startswith(".")
         and not _MADE.fullmatch(Path(path.stem).suffix)
+        and not (_PAGE.fullmatch(path.name) and (path.parent / THUMBNAILS).is_dir())
     )
 
 
@@ -162,6 +166,16 @@ def _walk(top: Path, suffixes: frozenset[str], barred: str | None, found: Found)
 
 def _is_raw(path: Path) -> bool:
     return path.suffix.lower() in RAW_SUFFIXES
+
+
+def is_raw_of(raw: Path, photo: Path) -> bool:
+    """Whether a file is the camera raw file of the shot that `photo` shows: of its folder and name."""
+    return (
+        _is_raw(raw)
+        and not _is_raw(photo)
+        and absolute(raw).parent == absolute(photo).parent
+        and raw.stem.casefold() == photo.stem.casefold()
+    )
 
 
 def common_root(folders: Sequence[Path]) -> str | None:

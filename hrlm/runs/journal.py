@@ -11,14 +11,15 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import FileIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from hrlm.errors import FormatError
 from hrlm.formats.atomic import WriteError, exists, replacing
-from hrlm.runs.discovery import Source, absolute
+from hrlm.runs.discovery import Source, absolute, is_raw_of
 from hrlm.runs.shards import WHOLE, Shard, files_of_all
 
 JOURNAL_FILE = "run.jsonl"
@@ -111,6 +112,33 @@ def fingerprint(weights: Path, **options: str | float) -> str:
     return whole.hexdigest()[:16]
 
 
+def noted(result: Path) -> list[Path]:
+    """Where the photo of a result file lay when it was made, by the journal above it; nothing where none tells."""
+    there = absolute(result).with_suffix("")
+    for folder in there.parents:
+        for journal in _journals(folder, stamp(folder)):
+            entry = _entries(journal, stamp(journal)).get(there.relative_to(folder).as_posix())
+            if entry is not None and entry.file:
+                return [Path(entry.file)]
+    return []
+
+
+@lru_cache(maxsize=256)
+def _journals(folder: Path, _stamp: tuple[int, int]) -> Sequence[Path]:
+    try:
+        return files_of_all(folder, JOURNAL_FILE)
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=4)
+def _entries(path: Path, _stamp: tuple[int, int]) -> Mapping[str, Entry]:
+    try:
+        return read(path)
+    except FormatError:
+        return {}
+
+
 def read(path: Path) -> dict[str, Entry]:
     """The last entry of every photo by its `result`, in the order of their first lines; none where there is no file.
 
@@ -158,6 +186,24 @@ class Journal:
                 return entry
         return None
 
+    def named(self, sources: Sequence[Source], out: Path) -> list[Source]:
+        """The photos with the result names that they have from earlier runs, as far as no other one takes these now.
+
+        A new photo `a.png` beside `a.jpg` would else give that another name, and leave its old result and what a person
+        made of it behind.
+        """
+        mine = {(e.file, e.path): e.result for entries in self._known for e in entries.values() if e.status != ERROR}
+        taken = {s.result.as_posix().casefold() for s in sources}
+        named = []
+        for source in sources:
+            old = mine.get((str(absolute(source.file)), source.name), "")
+            if old and old.casefold() not in taken and exists(out / f"{old}.json"):
+                taken.add(old.casefold())
+                same = source.numbered == source.result
+                source = replace(source, result=PurePath(old), numbered=PurePath(old) if same else source.numbered)
+            named.append(source)
+        return named
+
     def other(self, source: Source) -> str:
         """Another photo that is still there and whose result has this photo's result name; empty where none is."""
         key, own = source.result.as_posix(), str(absolute(source.file))
@@ -165,9 +211,21 @@ class Journal:
             entry = entries.get(key)
             if entry is None or entry.status == ERROR or entry.file in ("", own) or not exists(entry.file):
                 continue
+            if is_raw_of(Path(entry.file), source.file):
+                # the same shot, which was there before the picture that was developed from it
+                continue
             if not exists(own) or not Path(own).samefile(entry.file):
                 return entry.file
         return ""
+
+    def knows(self, source: Source) -> bool:
+        """Whether any run has noted the photo, done or failed."""
+        return any(source.result.as_posix() in entries for entries in self._known)
+
+    def others(self, sources: Iterable[Source]) -> list[Entry]:
+        """The entries of photos that are still there and none of `sources`."""
+        names = {source.name for source in sources}
+        return [e for e in self._own.values() if e.path not in names and e.file and exists(e.file)]
 
     def done(self, source: Source) -> Entry | None:
         """The photo's entry if it is done with this run's model and options and has a result."""
@@ -216,6 +274,17 @@ class Journal:
             self._done.pop(entry.result, None)
         else:
             self._done[entry.result] = entry
+
+    def forget(self, sources: Iterable[Source]) -> None:
+        """Take it that nothing is known of these photos: they are to be done again, by this run or one that goes on.
+
+        Raises:
+            WriteError: the file cannot be written; the old one stays.
+        """
+        for source in sources:
+            self._own.pop(source.result.as_posix(), None)
+            self._done.pop(source.result.as_posix(), None)
+        self.compact(())
 
     def compact(self, sources: Iterable[Source]) -> None:
         """Write every photo once: those of `sources` in their order, then what else was noted.

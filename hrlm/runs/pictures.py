@@ -24,13 +24,12 @@ from hrlm.render.masks import draw_mask, region_names
 from hrlm.render.overlay import Look, draw_faces
 from hrlm.render.sheet import draw_thumbnail
 from hrlm.results import Face, PhotoInfo, PhotoResult
-from hrlm.runs.discovery import OVERLAY_MARK
+from hrlm.runs.discovery import OVERLAY_MARK, THUMBNAILS
 from hrlm.runs.sinks import with_suffix
 from hrlm.schemes import Scheme
 
 Draw = Callable[[np.ndarray], np.ndarray]
 
-THUMBNAILS = ".thumbnails"
 THUMBNAIL_QUALITY = 88
 
 
@@ -199,6 +198,8 @@ def _ending(wanted: Wanted) -> str:
 
 def _newer(file: Path, since: int) -> bool:
     try:
-        return file.stat().st_mtime_ns >= since
+        found = file.stat()
+        # an empty one was lost with the power
+        return found.st_size > 0 and found.st_mtime_ns >= since
     except OSError:
         return False

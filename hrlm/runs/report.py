@@ -42,6 +42,7 @@ class Summary:
         seconds: of wall-clock.
         stopped_by: the signal of an interruption.
         pipe_closed: whether the reader of standard output went away, which ends a run.
+        hopeless: whether a full or read-only disk ended it.
     """
 
     photos: int = 0
@@ -53,6 +54,7 @@ class Summary:
     done: int = 0
     stopped_by: int = signal.SIGINT
     pipe_closed: bool = False
+    hopeless: bool = False
 
     @property
     def exit_code(self) -> int:

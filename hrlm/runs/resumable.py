@@ -26,6 +26,7 @@ from hrlm.runs.writing import OVERLAY, Writer
 from hrlm.schemes import Scheme
 
 AGAIN = "then run the same command again: it goes on from here"
+WITHOUT = "then run the same command again without --overwrite: it goes on from here"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def plan(found: Found, journal: Journal, writer: Writer, order: Order) -> list[I
     """What is to be done with every photo, in order; finished photos are noted in `journal`.
 
     A photo whose result would replace that of another one, from an earlier run, leaves `found` for its problems, unless
-    everything is done again.
+    everything is done again; so does one whose files would replace what no run has written.
     """
     others = {} if order.overwrite else {s.result: other for s in found.sources if (other := journal.other(s))}
     for source in found.sources:
@@ -65,7 +66,7 @@ def plan(found: Found, journal: Journal, writer: Writer, order: Order) -> list[I
             cure = "give another --out, all photos in one command, or --overwrite to replace it"
             found.problems.append(Problem(source.name, f"{where} is the result of {others[source.result]}: {cure}"))
     found.sources = [source for source in found.sources if source.result not in others]
-    items = []
+    items, left = [], []
     for source in found.sources:
         work, lacks = Work.DETECT, set[str]()
         if not order.overwrite and (entry := journal.find(source, order.fingerprint, writer.file(source))):
@@ -73,7 +74,12 @@ def plan(found: Found, journal: Journal, writer: Writer, order: Order) -> list[I
             if OVERLAY not in lacks:
                 # an overlay needs the photo's pixels, every other format only its result
                 work = Work.CONVERT if lacks else Work.NOTHING
+        elif not journal.knows(source) and (file := writer.foreign(source)):
+            found.problems.append(Problem(source.name, f"{file}: is there and was written by no run: move it away"))
+            left.append(source)
+            continue
         items.append(Item(source, work, frozenset(lacks)))
+    found.sources = [source for source in found.sources if source not in left]
     return items
 
 
@@ -198,7 +204,7 @@ class _Run:
         if self.hopeless:
             return
         if fatal:
-            problem = Problem(problem.name, f"{problem.reason}, {AGAIN}")
+            problem = Problem(problem.name, f"{problem.reason}, {WITHOUT if self.order.overwrite else AGAIN}")
             self.hopeless = True
             self.stop.set()
         self.summary.problems.append(problem)
@@ -212,6 +218,12 @@ class _Run:
         def results() -> Iterator[PhotoResult]:
             return results_of(sources, self.journal, self.writer.file, lost)
 
+        tables = [f.suffix for f in self.order.tables] + [REVIEW_FILE] * self.order.review
+        others = sum(e.status != ERROR for e in self.journal.others(sources)) if tables else 0
+        if others:
+            self.reporter.say(
+                f"{', '.join(tables)}: of the photos of this command, not of {others} more in {self.order.out}"
+            )
         for format in self.order.tables:
             self.attempt(format.suffix, partial(write_run, format, results=results(), scheme=scheme))
         if self.order.review:
@@ -236,4 +248,5 @@ class _Run:
         told = {p.name for p in self.summary.problems}
         wanted = self.writer.formats
         earlier = ((s.name, self.journal.error(s, wanted)) for s in self.found.sources if s.name not in told)
-        return [*self.summary.problems, *(Problem(name, e.reason) for name, e in earlier if e)]
+        mine = [*self.summary.problems, *(Problem(name, e.reason) for name, e in earlier if e)]
+        return mine + [Problem(e.path, e.reason) for e in self.journal.others(self.found.sources) if e.reason]

@@ -46,11 +46,12 @@ def write_result(path: Path, source: Source, result: PhotoResult) -> None:
     """
     if path.is_file() and path.stat().st_size and not result_json.looks_like_result(path):
         raise FormatError(f"{path}: is not hrlm's and would be lost: move it or give another --out")
-    _check_correction(corrections.path_of(path), source, result)
+    _check_correction(path, source, result)
     result_json.write(path, result)
 
 
-def _check_correction(path: Path, source: Source, result: PhotoResult) -> None:
+def _check_correction(file: Path, source: Source, result: PhotoResult) -> None:
+    path = corrections.path_of(file)
     if not exists(path) or result_json.looks_like_result(path):
         return
     correction = corrections.read(path)
@@ -65,6 +66,8 @@ def _check_correction(path: Path, source: Source, result: PhotoResult) -> None:
             f"{path}: is the correction of another photo ({correction.file}) than {source.file}: "
             "move it away or give another --out"
         )
+    if result_json.looks_like_result(file):
+        corrections.check_replaced(path, correction, result_json.read(file), result, source.file)
 
 
 def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:

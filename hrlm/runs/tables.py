@@ -5,13 +5,12 @@ So a run that was stopped and resumed ends with the same bytes, and a table neve
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hrlm.errors import HrlmError
+from hrlm.formats import csv
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import write_whole
 from hrlm.formats.catalogue import Format, write_run
@@ -77,13 +76,10 @@ def write_review(
         for number, face in enumerate(result.faces)
         if (worry := concern(face, scheme)) >= FLAG_WEIGHT
     ]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(REVIEW_HEAD)
-    writer.writerows((p.name, "", "", p.reason, "") for p in problems)
-    writer.writerows((s.name, "", "", "no face found", files[s.name]) for s in nothing)
+    rows: list[Sequence[object]] = [REVIEW_HEAD]
+    rows += [(csv.name_cell(p.name), "", "", p.reason, "") for p in problems]
+    rows += [(csv.name_cell(s.name), "", "", "no face found", files[s.name]) for s in nothing]
     # stable: equals stay in the order of the photos
     for worry, photo, number, reason in sorted(faces, key=lambda face: -face[0]):
-        writer.writerow((photo, number, f"{worry:.3f}", reason, files[photo]))
-    # a file name that is not valid text must not make the whole table unreadable
-    write_whole(path, text.getvalue().encode("utf-8", "backslashreplace"))
+        rows.append((csv.name_cell(photo), number, f"{worry:.3f}", reason, files[photo]))
+    write_whole(path, b"".join(map(csv.line, rows)))

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from hrlm.errors import HrlmError
+import numpy as np
+
+from hrlm.errors import FormatError, HrlmError
 from hrlm.formats import json as result_json
+from hrlm.formats import pts
 from hrlm.formats.atomic import WriteError, exists
 from hrlm.formats.catalogue import FORMATS
 from hrlm.photos import Photo
@@ -47,6 +50,14 @@ class Writer:
         """The photo's `NAME.json`."""
         return with_suffix(self._out / source.result, ".json")
 
+    def foreign(self, source: Source) -> Path | None:
+        """A file of a wanted format that no run wrote, for a photo that none has noted: its result would be there."""
+        if exists(self.file(source)):
+            return None
+        # an .xmp file is not replaced: what others have put there stays
+        files = (with_suffix(self._out / source.result, FORMATS[n].suffix) for n in self._sinks if n != "xmp")
+        return next(filter(exists, files), None)
+
     def missing(self, source: Source, entry: journal.Entry) -> set[str]:
         """Which of the wanted formats a finished photo lacks."""
         base = self._out / source.result
@@ -81,6 +92,8 @@ class Writer:
             if name not in names:
                 continue
             try:
+                if photo is None and name == "pts":
+                    self._keep_hand_made(source, result)
                 write()
             except WriteError as e:
                 reasons[name] = str(e)
@@ -90,6 +103,21 @@ class Writer:
         # one cause may fail them all
         reason = "; ".join(dict.fromkeys(reasons.values()))
         return Written(len(result.faces), journal.digest(path), tuple(sorted(reasons)), reason, fatal)
+
+    def _keep_hand_made(self, source: Source, result: PhotoResult) -> None:
+        """See that a `.pts` file which the photo's line does not speak of is what a run that was killed left.
+
+        Raises:
+            FormatError: it says something else.
+        """
+        for number, face in enumerate(result.faces, start=1):
+            path = with_suffix(self._out / source.result, ".pts")
+            path = path if number == 1 else further_pts(self._out, source, number)
+            if exists(path):
+                there = pts.read(path)
+                # the result and the file are rounded each for itself
+                if there.shape != face.landmarks.shape or np.abs(there - face.landmarks).max() > 0.002:
+                    raise FormatError(f"{path}: is there and says something else than the result: move it away")
 
     def _writes(
         self, source: Source, photo: Photo | None, result: PhotoResult

@@ -1,3 +1,4 @@
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,13 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from hrlm.commands import annotate
+from hrlm.formats import corrections
 from hrlm.formats import json as result_json
+from hrlm.formats.atomic import WriteError
+from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.photos import Photo
 from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
+from hrlm.runs.journal import Entry
 from hrlm.schemes import load_scheme
 
 
@@ -132,6 +137,85 @@ def test_photos_are_detected_first_and_once(tmp_path: Path, monkeypatch: pytest.
     os.utime(tmp_path / "a.png")
     assert run(tmp_path, "--out", tmp_path / "out").exit_code == 0
     assert [Path(p).name for p in FakeDetector.seen[2:]] == ["a.png"], "a photo that changed is detected again"
+
+
+def correct(result: Path) -> Path:
+    """A correction ten pixels further right."""
+    there = result_json.read(result)
+    path = corrections.path_of(result)
+    moved = CorrectedFace(there.faces[0].landmarks + np.array([10, 0]), 0)
+    corrections.write(path, Correction(there.photo, there.photo.path, there.model, 1, "", True, (moved,)))
+    return path
+
+
+def test_what_was_corrected_stays_corrected_when_all_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hrlm.detector.Detector", FakeDetector)
+    Image.new("RGB", (200, 210), (90, 90, 90)).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    assert run(tmp_path, "--out", out, "--png", "--measures").exit_code == 0
+    predicted = (out / "measures.csv").read_bytes()
+    correct(out / "a.json")
+    assert run(tmp_path, "--out", out, "--png", "--overlay", "--measures").exit_code == 0
+    told, drawn = (out / "measures.csv").read_bytes(), (out / "a.overlay.png").read_bytes()
+    assert told != predicted
+    assert run(tmp_path, "--out", out, "--png", "--overlay", "--measures", "--overwrite").exit_code == 0
+    assert (out / "measures.csv").read_bytes() == told
+    assert (out / "a.overlay.png").read_bytes() == drawn
+
+
+def test_paths_that_are_no_results_are_named(tmp_path: Path) -> None:
+    detected(tmp_path / "in", tmp_path / "results", "a.png")
+    photo = tmp_path / "in" / "a.png"
+    given = (tmp_path / "results", tmp_path / "resultz", photo)
+    result = run(*given, "--photos", tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "resultz: no such file or folder" in result.stderr
+    assert "a.png: is no result" in result.stderr
+    # and take no part in where results go
+    assert files(tmp_path / "out") == {"a.overlay.jpg"}
+
+
+def test_the_journal_knows_better_than_a_photo_of_that_name_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detected(tmp_path / "day1", tmp_path / "results", "a.png")
+    (tmp_path / "day2").mkdir()
+    Image.new("RGB", (200, 210), (200, 200, 200)).save(tmp_path / "day2" / "a.png")
+    entry = Entry("a.png", "a", "ok", 1, 1, "f", file=str(tmp_path / "day1" / "a.png"))
+    (tmp_path / "results" / "run.jsonl").write_bytes(entry.line())
+    monkeypatch.chdir(tmp_path / "day2")
+    result = run(tmp_path / "results" / "a.json", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert np.median(np.asarray(Image.open(tmp_path / "out" / "a.overlay.jpg"))) == pytest.approx(90, abs=2)
+
+
+def test_a_full_disk_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hrlm.detector.Detector", FakeDetector)
+    FakeDetector.seen.clear()
+    Image.new("RGB", (200, 210), (90, 90, 90)).save(tmp_path / "a.png")
+    assert run(tmp_path, "--out", tmp_path / "out").exit_code == 0
+    for name in "bcd":
+        Image.new("RGB", (200, 210), (90, 90, 90)).save(tmp_path / f"{name}.png")
+
+    def full(*_: object) -> None:
+        raise WriteError(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr("hrlm.runs.annotate_run.write_pictures", full)
+    result = run(tmp_path, "--out", tmp_path / "out", "--closeups")
+    assert result.exit_code == 1
+    assert "No space left" in result.stderr
+    assert "interrupted" not in result.stderr
+    assert [Path(p).name for p in FakeDetector.seen] == ["a.png"]
+
+
+def test_large_photos_need_their_option(tmp_path: Path) -> None:
+    detected(tmp_path / "in", tmp_path / "in", "a.png")
+    result = run(tmp_path / "in", "--out", tmp_path / "out", "--max-pixels", "1K")
+    assert result.exit_code == 1
+    assert "max" in result.stderr
+    assert run(tmp_path / "in", "--out", tmp_path / "out", "--max-pixels", "1M").exit_code == 0
 
 
 def test_nothing_to_do(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import csv
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from hrlm.evaluation.metrics import nme
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
 from hrlm.measures import header
-from hrlm.photos import IsolatedOpener, Photo
+from hrlm.photos import PHOTO_SUFFIXES, IsolatedOpener, Photo
 from hrlm.render import overlay, sheet
 from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
+from hrlm.runs.discovery import find_photos
 from hrlm.schemes import load_scheme
 
 HEADS = Path(__file__).parents[2] / "examples" / "heads"
@@ -212,3 +214,27 @@ def test_one_bad_photo_costs_only_itself_on_the_sheet(tmp_path: Path) -> None:
     assert "a.jpg" in done.stderr
     assert "sheet_001.jpg" in files(tmp_path / "out")
     assert "b.mask_skin.png" in files(tmp_path / "out")
+
+
+def test_a_damaged_thumbnail_costs_only_itself_and_an_empty_one_is_made_again(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        detected(tmp_path / "in", tmp_path / "in", name)
+    out = tmp_path / "out"
+    assert run(tmp_path / "in", "--out", out, "--sheet", "jpeg").exit_code == 0
+    whole = (out / "sheet_001.jpg").read_bytes()
+    thumbnail = out / ".thumbnails" / "b.jpg"
+    thumbnail.write_bytes(b"")
+    assert run(tmp_path / "in", "--out", out, "--sheet", "jpeg").exit_code == 0
+    assert (out / "sheet_001.jpg").read_bytes() == whole
+    thumbnail.write_bytes(b"no picture")
+    assert run(tmp_path / "in", "--out", out, "--sheet", "jpeg").exit_code == 0
+    assert (out / "sheet_001.jpg").read_bytes() != whole
+
+
+def test_pages_of_sheets_are_no_photos(tmp_path: Path) -> None:
+    detected(tmp_path, tmp_path, "a.png")
+    assert run(tmp_path, "--out", tmp_path / "made", "--sheet", "jpeg").exit_code == 0
+    shutil.copy(tmp_path / "a.png", tmp_path / "sheet_001.png")
+    shutil.copy(tmp_path / "made" / "sheet_001.jpg", tmp_path / "sheet_002.jpg")
+    found = find_photos([str(tmp_path)], PHOTO_SUFFIXES)
+    assert [s.name for s in found.sources] == ["a.png", "sheet_001.png", "sheet_002.jpg"]

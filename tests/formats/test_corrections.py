@@ -157,3 +157,40 @@ def test_a_newer_result_of_another_file_of_the_same_name_and_size_is_noticed(tmp
         corrections.check_file(path, saved, result, tmp_path / "two" / "a.jpg")
     # corrected after the result was made: of it, wherever the photo is now
     corrections.check_file(path, replace(saved, saved="2999-01-01T00:00:00Z"), result, tmp_path / "two" / "a.jpg")
+
+
+def standing(faces: tuple[Face, ...], correction: Correction, folder: Path) -> PhotoResult:
+    result_json.write(folder / "a.json", PhotoResult(INFO, MODEL, faces))
+    corrections.write(folder / "a.corrected.json", correction)
+    return corrections.current(folder / "a.json")[1]
+
+
+def test_corrected_faces_keep_their_own_boxes_when_the_order_changes(tmp_path: Path) -> None:
+    shape = np.array([[0.0, 0], [40, 0], [20, 50]])
+    left, right = (
+        Face(shape + np.array([x, 60]), np.ones(3), (x, 60.0, 40.0, 50.0), score)
+        for x, score in ((50.0, 0.8), (250.0, 0.9))
+    )
+    by_hand = tuple(CorrectedFace(f.landmarks + 2, i) for i, f in enumerate((left, right)))
+    correction = replace(made(0), faces=by_hand)
+    for faces in ((left, right), (right, left), (right,)):
+        stands = standing(faces, correction, tmp_path).faces
+        assert [f.landmarks[0, 0] for f in stands] == [52, 252]
+        assert stands[1].box == right.box
+        assert stands[1].score == 0.9
+        # a face that is no longer found has the box of its landmarks
+        assert stands[0].box == (left.box if left in faces else (52.0, 62.0, 40.0, 50.0))
+
+
+def test_the_digest_of_the_photo_is_kept(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"photo")
+    mark = corrections.photo_digest(photo)
+    assert len(mark) == 16
+    assert corrections.photo_digest(tmp_path / "gone") == ""
+    corrections.write(tmp_path / "a.corrected.json", replace(made(), digest=mark))
+    assert corrections.read(tmp_path / "a.corrected.json").digest == mark
+    # those of earlier versions have none
+    old = json.loads(corrections.dumps(made()))
+    del old["photo"]["digest"]
+    assert from_data(old).digest == ""

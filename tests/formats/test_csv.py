@@ -81,3 +81,9 @@ def test_pandas_reads_it(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", [("a.jpg", [face(), face(7)])])
     table = pandas.read_csv(tmp_path / "a.csv")
     assert table[["x0", "y1", "deviation0"]].to_numpy().tolist() == [[1.5, 4.0, 0.5], [8.5, 11.0, 0.5]]
+
+
+def test_a_carriage_return_in_a_name_ends_no_row(tmp_path: Path) -> None:
+    names = ["a\rb.jpg", "c\r\nd.jpg", "e.jpg"]
+    write(tmp_path / "t.csv", [(name, [face()]) for name in names])
+    assert [row.photo for row in csv.read(tmp_path / "t.csv")] == names

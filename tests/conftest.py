@@ -6,6 +6,23 @@ from pathlib import Path
 
 import pytest
 
+# files that take long come first: at the end all but one process would wait for them
+LONG = (
+    "review/test_loop.py",
+    "training/test_distributed.py",
+    "review/test_page.py",
+    "commands/test_detect_ray.py",
+    "test_portraits.py",
+    "training/test_cats.py",
+    "fuzz/test_fuzz_readers.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order tests by how long their files take, as far as that is known."""
+    rank = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -276,14 +276,15 @@ class Journal:
             self._done[entry.result] = entry
 
     def forget(self, sources: Iterable[Source]) -> None:
-        """Take it that nothing is known of these photos: they are to be done again, by this run or one that goes on.
+        """Take it that none of these photos is done: they are to be done again, by this run or one that goes on.
 
         Raises:
             WriteError: the file cannot be written; the old one stays.
         """
-        for source in sources:
-            self._own.pop(source.result.as_posix(), None)
-            self._done.pop(source.result.as_posix(), None)
+        for key in (source.result.as_posix() for source in sources):
+            if key in self._own and self._own[key].status != ERROR:
+                del self._own[key]
+            self._done.pop(key, None)
         self.compact(())
 
     def compact(self, sources: Iterable[Source]) -> None:

@@ -18,7 +18,7 @@ from hrlm.runs.discovery import Found, Problem, absolute
 from hrlm.runs.journal import ERROR, JOURNAL_FILE, NO_FACE, Entry, Journal
 from hrlm.runs.jsonl import ClosedPipe, Lines, lines
 from hrlm.runs.pipeline import Item, Outcome, Work
-from hrlm.runs.report import Reporter, Summary
+from hrlm.runs.report import Reporter, Summary, counted
 from hrlm.runs.shards import WHOLE, Shard
 from hrlm.runs.sinks import ERRORS_FILE, write_errors
 from hrlm.runs.tables import REVIEW_FILE, results_of, write_review
@@ -219,11 +219,12 @@ class _Run:
             return results_of(sources, self.journal, self.writer.file, lost)
 
         tables = [f.suffix for f in self.order.tables] + [REVIEW_FILE] * self.order.review
-        others = sum(e.status != ERROR for e in self.journal.others(sources)) if tables else 0
-        if others:
-            self.reporter.say(
-                f"{', '.join(tables)}: of the photos of this command, not of {others} more in {self.order.out}"
-            )
+        others = self.journal.others(sources)
+        failed = sum(e.status == ERROR for e in others)
+        if failed or (tables and others):
+            names = ", ".join([*tables, ERRORS_FILE])
+            more = f"{counted(len(others), 'photo')} more, of which {failed} failed"
+            self.reporter.say(f"{names}: of this command's photos; {self.order.out} knows {more}: see {JOURNAL_FILE}")
         for format in self.order.tables:
             self.attempt(format.suffix, partial(write_run, format, results=results(), scheme=scheme))
         if self.order.review:
@@ -248,5 +249,4 @@ class _Run:
         told = {p.name for p in self.summary.problems}
         wanted = self.writer.formats
         earlier = ((s.name, self.journal.error(s, wanted)) for s in self.found.sources if s.name not in told)
-        mine = [*self.summary.problems, *(Problem(name, e.reason) for name, e in earlier if e)]
-        return mine + [Problem(e.path, e.reason) for e in self.journal.others(self.found.sources) if e.reason]
+        return [*self.summary.problems, *(Problem(name, e.reason) for name, e in earlier if e)]

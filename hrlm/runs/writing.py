@@ -52,7 +52,9 @@ class Writer:
 
     def foreign(self, source: Source) -> Path | None:
         """A file of a wanted format that no run wrote, for a photo that none has noted: its result would be there."""
-        if exists(self.file(source)):
+        head, _, tail = source.result.as_posix().rpartition("_")
+        # `a_2.pts` may be the second face of `a`
+        if exists(self.file(source)) or (tail.isdecimal() and exists(self._out / f"{head}.json")):
             return None
         # an .xmp file is not replaced: what others have put there stays
         files = (with_suffix(self._out / source.result, FORMATS[n].suffix) for n in self._sinks if n != "xmp")

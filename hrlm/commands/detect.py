@@ -178,8 +178,7 @@ def command(
         summary = run_photos(found, items, work, journal, writer, order, reporter, stop)
     if summary.pipe_closed:
         forget_standard_output()
-    cure = "run the same command again, without --overwrite, to go on" if overwrite else ""
-    conclude(summary, reporter, *([cure] if cure else []))
+    conclude(summary, reporter, " without --overwrite" if overwrite else "")
 
 
 def _formats(given: Sequence[str]) -> list[Format]:

@@ -127,11 +127,15 @@ def amount(text: str, thousand: int, option: str) -> int:
     return number
 
 
-def conclude(summary: Summary, reporter: Reporter, cure: str = "run the same command again to go on") -> NoReturn:
-    """Say the summary, what goes on with a run that was interrupted, and end with the run's exit code."""
+def conclude(summary: Summary, reporter: Reporter, changed: str = "") -> NoReturn:
+    """Say the summary and how a run that was interrupted goes on, and end with the run's exit code.
+
+    Args:
+        changed: how the command that goes on differs.
+    """
     reporter.say(str(summary))
     if summary.interrupted:
-        reporter.say(cure)
+        reporter.say(f"run the same command again{changed} to go on")
     raise typer.Exit(summary.exit_code)
 
 

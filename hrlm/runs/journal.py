@@ -219,8 +219,9 @@ class Journal:
         return ""
 
     def knows(self, source: Source) -> bool:
-        """Whether any run has noted the photo, done or failed."""
-        return any(source.result.as_posix() in entries for entries in self._known)
+        """Whether any run has noted a result of the photo."""
+        key = source.result.as_posix()
+        return any(key in entries and entries[key].status != ERROR for entries in self._known)
 
     def others(self, sources: Iterable[Source]) -> list[Entry]:
         """The entries of photos that are still there and none of `sources`."""

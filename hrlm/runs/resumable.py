@@ -14,7 +14,7 @@ from hrlm.formats.atomic import WriteError
 from hrlm.formats.catalogue import Format, write_run
 from hrlm.results import PhotoResult
 from hrlm.runs.ahead import Stop
-from hrlm.runs.discovery import Found, Problem, absolute
+from hrlm.runs.discovery import Found, Problem, Source, absolute
 from hrlm.runs.journal import ERROR, JOURNAL_FILE, NO_FACE, Entry, Journal
 from hrlm.runs.jsonl import ClosedPipe, Lines, lines
 from hrlm.runs.pipeline import Item, Outcome, Work
@@ -66,7 +66,8 @@ def plan(found: Found, journal: Journal, writer: Writer, order: Order) -> list[I
             cure = "give another --out, all photos in one command, or --overwrite to replace it"
             found.problems.append(Problem(source.name, f"{where} is the result of {others[source.result]}: {cure}"))
     found.sources = [source for source in found.sources if source.result not in others]
-    items, left = [], []
+    items: list[Item] = []
+    left: set[Source] = set()
     for source in found.sources:
         work, lacks = Work.DETECT, set[str]()
         if not order.overwrite and (entry := journal.find(source, order.fingerprint, writer.file(source))):
@@ -76,7 +77,7 @@ def plan(found: Found, journal: Journal, writer: Writer, order: Order) -> list[I
                 work = Work.CONVERT if lacks else Work.NOTHING
         elif not journal.knows(source) and (file := writer.foreign(source)):
             found.problems.append(Problem(source.name, f"{file}: is there and was written by no run: move it away"))
-            left.append(source)
+            left.add(source)
             continue
         items.append(Item(source, work, frozenset(lacks)))
     found.sources = [source for source in found.sources if source not in left]

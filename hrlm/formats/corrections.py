@@ -185,35 +185,50 @@ def photo_digest(photo: Path) -> str:
         return ""
 
 
-def check_replaced(path: Path, correction: Correction, before: PhotoResult, after: PhotoResult, photo: Path) -> None:
-    """See that the file `photo` still shows what was corrected, now that it gives the result `after`.
+def check_replaced(path: Path, correction: Correction, result: Path, after: PhotoResult, photo: Path) -> None:
+    """See that the file `photo` still shows what was corrected, now that it gives `after` and not what `result` holds.
 
-    A file of other bytes may be the same picture, with other keywords or of better quality: then every face that was
-    corrected is found again where it was found `before`.
+    A file of other bytes may be the same picture, with other keywords or of better quality: then some face that was
+    corrected is found again, where it was found before or where it was corrected to.
 
     Raises:
         FormatError: it shows something else.
     """
     if not correction.digest or photo_digest(photo) == correction.digest:
         return
-    for face in paired(correction.faces, before.faces):
-        if face.predicted is not None:
-            points = before.faces[face.predicted].landmarks
-            alike = [f for f in after.faces if f.landmarks.shape == points.shape]
-            away = [float(np.linalg.norm(f.landmarks - points, axis=1).mean()) for f in alike]
-            far = bool(away) and min(away) > SAME_PICTURE * float(np.ptp(points, axis=0).max())
-            if far or not after.faces:
-                raise FormatError(
-                    f"{path}: is of the photo that {photo} was before it was replaced: move the correction away, or "
-                    "bring that photo back"
-                )
+    try:
+        before = result_json.read(result).faces
+    except FormatError:  # damaged: there is nothing to compare with
+        return
+    places = [
+        place
+        for face in paired(correction.faces, before)
+        if face.predicted is not None
+        for place in (face.landmarks, before[face.predicted].landmarks)
+    ]
+    if places and not any(_same_place(f.landmarks, place) for f in after.faces for place in places):
+        raise FormatError(
+            f"{path}: is of the photo that {photo} was before it was replaced: move the correction away, or bring that "
+            "photo back"
+        )
+
+
+def _same_place(points: np.ndarray, place: np.ndarray) -> bool:
+    """Whether landmarks are those of one picture; of another scheme they may be."""
+    if points.shape != place.shape:
+        return True
+    return float(np.linalg.norm(points - place, axis=1).mean()) <= SAME_PICTURE * float(np.ptp(place, axis=0).max())
 
 
 def paired(faces: Sequence[CorrectedFace], predicted: Sequence[Face]) -> tuple[CorrectedFace, ...]:
     """Corrected faces whose `predicted` is true of a result that was made anew, whose faces may be others."""
+    found = [None if face.predicted is None else nearest(face.landmarks, predicted) for face in faces]
     return tuple(
-        face if face.predicted is None else replace(face, predicted=nearest(face.landmarks, predicted))
-        for face in faces
+        # one that was moved far away is near none: it stays what it was, unless that is another's now
+        face
+        if own is None and (face.predicted is None or (face.predicted < len(predicted) and face.predicted not in found))
+        else replace(face, predicted=own)
+        for face, own in zip(faces, found, strict=True)
     )
 
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from hrlm.formats import corrections
@@ -194,11 +194,19 @@ def mirrored(file: Path, root: str | None) -> PurePath:
 def _with_results(items: Sequence[_Item], root: str | None) -> list[Source]:
     photos = [mirrored(i.absolute, root) for i in items]
     results = result_names(photos)
-    # with photos a.jpg and a_2.jpg the second face of the first must not go where the second photo's first does
-    counted = {match[1] for match in map(_COUNTED.fullmatch, map(_folded, results)) if match}
+    made = [Source(i.file, i.name, result, result) for i, result in zip(items, results, strict=True)]
+    return numbered(made)
+
+
+def numbered(sources: Sequence[Source]) -> list[Source]:
+    """The photos with the right `numbered` for their results' names.
+
+    With photos a.jpg and a_2.jpg the second face of the first must not go where the second photo's first does.
+    """
+    counted = {match[1] for s in sources if (match := _COUNTED.fullmatch(_folded(s.result)))}
     return [
-        Source(item.file, item.name, result, photo if _folded(result) in counted else result)
-        for item, photo, result in zip(items, photos, results, strict=True)
+        replace(s, numbered=s.result.with_name(s.file.name) if _folded(s.result) in counted else s.result)
+        for s in sources
     ]
 
 

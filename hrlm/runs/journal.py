@@ -19,11 +19,13 @@ from typing import Any
 
 from hrlm.errors import FormatError
 from hrlm.formats.atomic import WriteError, exists, replacing
-from hrlm.runs.discovery import Source, absolute, is_raw_of
+from hrlm.runs.discovery import Source, absolute, is_raw_of, numbered
 from hrlm.runs.shards import WHOLE, Shard, files_of_all
 
 JOURNAL_FILE = "run.jsonl"
 OK, NO_FACE, ERROR = "ok", "no-face", "error"
+# in place of the fingerprint: the photo is to be done again, whatever it is
+VOID = "-"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Entry:
         digest: of the result file; empty for an error.
         faces: how many were found.
         formats: what was written besides `NAME.json`, sorted.
+        stale: what earlier runs wrote and this one did not, sorted.
         reason: of an error, one line; otherwise why a wanted format is not among `formats`.
         notes: what is worth telling of a photo that was read well.
     """
@@ -56,6 +59,7 @@ class Entry:
     reason: str = ""
     notes: tuple[str, ...] = ()
     file: str = ""
+    stale: tuple[str, ...] = ()
 
     def line(self) -> bytes:
         """The journal's line, ASCII whatever the photo is called."""
@@ -67,7 +71,7 @@ class Entry:
         """The entry of a line; None where it is none, such as one that was cut short."""
         try:
             data: dict[str, Any] = json.loads(line)
-            lists = {key: tuple(map(str, data.pop(key, ()))) for key in ("formats", "notes")}
+            lists = {key: tuple(map(str, data.pop(key, ()))) for key in ("formats", "notes", "stale")}
             data.update(lists)
             entry = Entry(**data)
         except (ValueError, TypeError, AttributeError, RecursionError):
@@ -116,26 +120,19 @@ def noted(result: Path) -> list[Path]:
     """Where the photo of a result file lay when it was made, by the journal above it; nothing where none tells."""
     there = absolute(result).with_suffix("")
     for folder in there.parents:
-        for journal in _journals(folder, stamp(folder)):
-            entry = _entries(journal, stamp(journal)).get(there.relative_to(folder).as_posix())
-            if entry is not None and entry.file:
-                return [Path(entry.file)]
+        file = _files(folder, stamp(folder / JOURNAL_FILE)).get(there.relative_to(folder).as_posix())
+        if file:
+            return [Path(file)]
     return []
 
 
-@lru_cache(maxsize=256)
-def _journals(folder: Path, _stamp: tuple[int, int]) -> Sequence[Path]:
+# not by the folder's own time: pictures that are written there would have it listed again for each
+@lru_cache(maxsize=64)
+def _files(folder: Path, _stamp: tuple[int, int]) -> Mapping[str, str]:
+    """The photos' files by result, of all journals in a folder."""
     try:
-        return files_of_all(folder, JOURNAL_FILE)
-    except OSError:
-        return ()
-
-
-@lru_cache(maxsize=4)
-def _entries(path: Path, _stamp: tuple[int, int]) -> Mapping[str, Entry]:
-    try:
-        return read(path)
-    except FormatError:
+        return {key: e.file for path in files_of_all(folder, JOURNAL_FILE) for key, e in read(path).items()}
+    except (OSError, FormatError):
         return {}
 
 
@@ -179,6 +176,8 @@ class Journal:
     def find(self, source: Source, fingerprint: str, file: Path) -> Entry | None:
         """The entry of a photo that need not be done again, which is from now on among those done; else None."""
         key = source.result.as_posix()
+        if key in self._own and self._own[key].fingerprint == VOID:
+            return None
         for entries in self._known:
             entry = entries.get(key)
             if entry is not None and entry.still_holds(source, fingerprint, file):
@@ -192,17 +191,16 @@ class Journal:
         A new photo `a.png` beside `a.jpg` would else give that another name, and leave its old result and what a person
         made of it behind.
         """
-        mine = {(e.file, e.path): e.result for entries in self._known for e in entries.values() if e.status != ERROR}
+        mine = {(e.file, e.path): e.result for entries in self._known for e in entries.values()}
         taken = {s.result.as_posix().casefold() for s in sources}
         named = []
         for source in sources:
             old = mine.get((str(absolute(source.file)), source.name), "")
             if old and old.casefold() not in taken and exists(out / f"{old}.json"):
                 taken.add(old.casefold())
-                same = source.numbered == source.result
-                source = replace(source, result=PurePath(old), numbered=PurePath(old) if same else source.numbered)
+                source = replace(source, result=PurePath(old))
             named.append(source)
-        return named
+        return numbered(named)
 
     def other(self, source: Source) -> str:
         """Another photo that is still there and whose result has this photo's result name; empty where none is."""
@@ -218,10 +216,10 @@ class Journal:
                 return entry.file
         return ""
 
-    def knows(self, source: Source) -> bool:
-        """Whether any run has noted a result of the photo."""
+    def last(self, source: Source) -> Entry | None:
+        """What was last noted of the photo, here or else in another journal."""
         key = source.result.as_posix()
-        return any(key in entries and entries[key].status != ERROR for entries in self._known)
+        return next((entries[key] for entries in (self._own, *self._known) if key in entries), None)
 
     def others(self, sources: Iterable[Source]) -> list[Entry]:
         """The entries of photos that are still there and none of `sources`."""
@@ -282,10 +280,11 @@ class Journal:
         Raises:
             WriteError: the file cannot be written; the old one stays.
         """
-        for key in (source.result.as_posix() for source in sources):
-            if key in self._own and self._own[key].status != ERROR:
-                del self._own[key]
-            self._done.pop(key, None)
+        for source in sources:
+            self._done.pop(source.result.as_posix(), None)
+            # the line stays: it holds the result's name and whose files these are
+            if (entry := self.last(source)) and entry.status != ERROR:
+                self._own[entry.result] = replace(entry, fingerprint=VOID)
         self.compact(())
 
     def compact(self, sources: Iterable[Source]) -> None:

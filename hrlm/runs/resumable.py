@@ -75,7 +75,7 @@ def plan(found: Found, journal: Journal, writer: Writer, order: Order) -> list[I
             if OVERLAY not in lacks:
                 # an overlay needs the photo's pixels, every other format only its result
                 work = Work.CONVERT if lacks else Work.NOTHING
-        elif not journal.knows(source) and (file := writer.foreign(source)):
+        if work is not Work.NOTHING and (file := writer.foreign(source, journal.last(source))):
             found.problems.append(Problem(source.name, f"{file}: is there and was written by no run: move it away"))
             left.add(source)
             continue
@@ -181,10 +181,12 @@ class _Run:
         source = outcome.item.source
         formats = set(self.writer.formats) if outcome.status != ERROR else set()
         size, mtime_ns, notes = outcome.size, outcome.mtime_ns, outcome.notes
+        earlier = self.journal.last(source)
         if outcome.item.work is Work.CONVERT and (before := self.journal.done(source)):
             formats.update(before.formats)
             # the result is of the photo as it was then: one that was replaced meanwhile is to be done again
             size, mtime_ns, notes = before.size, before.mtime_ns, before.notes
+        formats.difference_update(outcome.lacking)
         return Entry(
             path=source.name,
             result=source.result.as_posix(),
@@ -194,7 +196,8 @@ class _Run:
             fingerprint=self.order.fingerprint,
             digest=outcome.digest,
             faces=outcome.faces,
-            formats=tuple(sorted(formats.difference(outcome.lacking))),
+            formats=tuple(sorted(formats)),
+            stale=tuple(sorted({*earlier.formats, *earlier.stale} - formats)) if earlier else (),
             reason=outcome.reason,
             notes=notes,
             file=str(absolute(source.file)),

@@ -67,7 +67,7 @@ def _check_correction(file: Path, source: Source, result: PhotoResult) -> None:
             "move it away or give another --out"
         )
     if result_json.looks_like_result(file):
-        corrections.check_replaced(path, correction, result_json.read(file), result, source.file)
+        corrections.check_replaced(path, correction, file, result, source.file)
 
 
 def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:

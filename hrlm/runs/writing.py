@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count, takewhile, zip_longest
 from pathlib import Path
 
 import numpy as np
 
-from hrlm.errors import FormatError, HrlmError
+from hrlm.errors import HrlmError
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
 from hrlm.formats.atomic import WriteError, exists
@@ -50,15 +51,32 @@ class Writer:
         """The photo's `NAME.json`."""
         return with_suffix(self._out / source.result, ".json")
 
-    def foreign(self, source: Source) -> Path | None:
-        """A file of a wanted format that no run wrote, for a photo that none has noted: its result would be there."""
-        head, _, tail = source.result.as_posix().rpartition("_")
-        # `a_2.pts` may be the second face of `a`
-        if exists(self.file(source)) or (tail.isdecimal() and exists(self._out / f"{head}.json")):
-            return None
+    def foreign(self, source: Source, entry: journal.Entry | None) -> Path | None:
+        """A file of a wanted format that no run wrote; None where there is none.
+
+        What the photo's line `entry` speaks of is a run's. So is what a run left that was killed before it noted the
+        photo: `NAME.json` came first, and `.pts` files say the same.
+        """
+        base, noted = self._out / source.result, {*entry.formats, *entry.stale} if entry else set()
+        first = with_suffix(base, ".pts")
+        if "pts" in self._sinks and "pts" not in noted:
+            files = [first, *takewhile(exists, (further_pts(self._out, source, number) for number in count(2)))]
+            try:
+                faces = result_json.read(self.file(source)).faces if exists(self.file(source)) else ()
+                for file, face in zip_longest(files, faces):
+                    if file is not None and exists(file) and (face is None or not _alike(file, face.landmarks)):
+                        return None if self._is_another_s(source, file) else file
+            except HrlmError:
+                return first
         # an .xmp file is not replaced: what others have put there stays
-        files = (with_suffix(self._out / source.result, FORMATS[n].suffix) for n in self._sinks if n != "xmp")
-        return next(filter(exists, files), None)
+        others = [with_suffix(base, FORMATS[n].suffix) for n in self._sinks if n not in ("xmp", "pts")]
+        return None if entry or exists(self.file(source)) else next(filter(exists, others), None)
+
+    def _is_another_s(self, source: Source, file: Path) -> bool:
+        """Whether `a_2.pts`, where the photo `a_2` is new, may be the second face of `a`."""
+        head, _, tail = source.result.as_posix().rpartition("_")
+        own = file == with_suffix(self._out / source.result, ".pts")
+        return own and tail.isdecimal() and exists(self._out / f"{head}.json")
 
     def missing(self, source: Source, entry: journal.Entry) -> set[str]:
         """Which of the wanted formats a finished photo lacks."""
@@ -94,8 +112,6 @@ class Writer:
             if name not in names:
                 continue
             try:
-                if photo is None and name == "pts":
-                    self._keep_hand_made(source, result)
                 write()
             except WriteError as e:
                 reasons[name] = str(e)
@@ -106,21 +122,6 @@ class Writer:
         reason = "; ".join(dict.fromkeys(reasons.values()))
         return Written(len(result.faces), journal.digest(path), tuple(sorted(reasons)), reason, fatal)
 
-    def _keep_hand_made(self, source: Source, result: PhotoResult) -> None:
-        """See that a `.pts` file which the photo's line does not speak of is what a run that was killed left.
-
-        Raises:
-            FormatError: it says something else.
-        """
-        for number, face in enumerate(result.faces, start=1):
-            path = with_suffix(self._out / source.result, ".pts")
-            path = path if number == 1 else further_pts(self._out, source, number)
-            if exists(path):
-                there = pts.read(path)
-                # the result and the file are rounded each for itself
-                if there.shape != face.landmarks.shape or np.abs(there - face.landmarks).max() > 0.002:
-                    raise FormatError(f"{path}: is there and says something else than the result: move it away")
-
     def _writes(
         self, source: Source, photo: Photo | None, result: PhotoResult
     ) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -128,3 +129,9 @@ class Writer:
             yield name, partial(sink, source, result)
         if self._overlay and photo is not None:
             yield OVERLAY, partial(self._overlay, source, photo, result)
+
+
+def _alike(file: Path, landmarks: np.ndarray) -> bool:
+    there = pts.read(file)
+    # the result and the file are rounded each for itself
+    return there.shape == landmarks.shape and bool(np.abs(there - landmarks).max() <= 0.002)

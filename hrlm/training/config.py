@@ -41,7 +41,7 @@ class Source:
         terms: what the photos' licence asks, carried into the weights.
         share: of all faces shown, 0 to 1; 0 for what the others leave, by number of faces.
         warp: how strongly faces are stretched, sheared and tilted at random, 0 to 0.5; 0.15 makes much of few faces.
-        bend: how strongly parts of the face are shifted against each other at random, in parts of its size, 0 to 0.03;
+        bend: how strongly parts of the face are shifted against each other at random, in parts of its size, 0 to 0.02;
             with few faces 0.012 makes others of them.
         style: stylised faces added for each face, 0 to 1; see `hrlm.training.style`.
         own_convention: the labels mean slightly different points than those that `start` was trained on: before
@@ -76,8 +76,8 @@ class Source:
             raise ConfigError(f"{self.path}: crop must be landmarks or box, not {self.crop!r}")
         if not 0 <= self.warp <= 0.5:
             raise ConfigError(f"{self.path}: warp must lie between 0 and 0.5, not {self.warp}")
-        if not 0 <= self.bend <= 0.03:
-            raise ConfigError(f"{self.path}: bend must lie between 0 and 0.03, not {self.bend}")
+        if not 0 <= self.bend <= 0.02:
+            raise ConfigError(f"{self.path}: bend must lie between 0 and 0.02, not {self.bend}")
         for name in ("max_side", "validation_every", "limit"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{self.path}: {name} must not be negative")

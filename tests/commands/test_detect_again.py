@@ -14,6 +14,7 @@ from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.photos import Photo
+from hrlm.runs.journal import VOID
 
 
 def test_a_new_photo_of_the_same_stem_renames_no_result(tmp_path: Path, fake: type[FakeDetector]) -> None:
@@ -75,7 +76,7 @@ def test_overwriting_that_was_stopped_goes_on_without_the_option(tmp_path: Path,
     result = run(folder, "--out", out, "--overwrite", "--batch", "2")
     assert result.exit_code == 143
     assert "without --overwrite" in result.stderr
-    done = len((out / "run.jsonl").read_text().splitlines())
+    done = sum(json.loads(line)["fingerprint"] != VOID for line in (out / "run.jsonl").read_text().splitlines())
     assert 0 < done < 12
     fake.before = staticmethod(lambda photos: None)
     result = run(folder, "--out", out)
@@ -113,6 +114,68 @@ def test_hand_made_points_stay_also_beside_a_journal(tmp_path: Path, fake: type[
         (out / f"{name}.pts").unlink()
     assert run(folder, "--out", out, "--format", "pts").exit_code == 0
     assert {"a.pts", "b.pts"} <= files(out)
+
+
+def test_a_hand_made_file_of_a_photo_without_a_face_stays(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    photo(folder / "a.png", 0)
+    assert run(folder, "--out", out).exit_code == 0
+    pts.write(out / "a.pts", np.zeros((68, 2)))
+    assert run(folder, "--out", out, "--format", "pts", "--overlay").exit_code == 1
+    assert (out / "a.pts").exists()
+
+
+def test_points_of_an_earlier_run_are_ours(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    photo(folder / "a.png")
+    assert run(folder, "--out", out, "--format", "pts").exit_code == 0
+    pts.write(out / "a.pts", np.zeros((68, 2)))
+    assert run(folder, "--out", out, "--quality", "fast").exit_code == 0
+    assert run(folder, "--out", out, "--quality", "fast", "--format", "pts").exit_code == 0
+    assert pts.read(out / "a.pts").max() > 1
+
+
+def test_a_name_outlives_overwriting_that_was_killed(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    photo(folder / "a.jpg", 2)
+    photo(folder / "c.png")
+    assert run(folder, "--out", out, "--format", "pts").exit_code == 0
+    for name in ("a.png", "a_2.png"):
+        photo(folder / name)
+
+    def killed(photos: Sequence[Photo]) -> None:
+        raise KeyboardInterrupt
+
+    fake.before = staticmethod(killed)
+    run(folder, "--out", out, "--overwrite", "--format", "pts")
+    fake.before = staticmethod(lambda photos: None)
+    result = run(folder, "--out", out, "--format", "pts")
+    assert result.exit_code == 0
+    assert "already done" not in result.stderr
+    assert result_json.read(out / "a.json").photo.path == "a.jpg"
+    # its second face has made way for the photo that came later, at once
+    assert {"a.pts", "a.jpg_2.pts", "a.png.pts", "a_2.pts"} <= files(out)
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    assert run(folder, "--out", out, "--format", "pts").exit_code == 0
+    assert {name: (out / name).read_bytes() for name in files(out)} == before
+
+
+def test_a_share_that_was_stopped_overwriting_goes_on(tmp_path: Path, fake: type[FakeDetector]) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    for number in range(12):
+        photo(folder / f"{number:02}.png")
+    assert run(folder, "--out", out).exit_code == 0
+
+    def killed(photos: Sequence[Photo]) -> None:
+        raise KeyboardInterrupt
+
+    fake.before = staticmethod(killed)
+    run(folder, "--out", out, "--overwrite", "--shard", "1/2")
+    fake.before = staticmethod(lambda photos: None)
+    result = run(folder, "--out", out, "--shard", "1/2")
+    assert result.exit_code == 0
+    assert "already done" not in result.stderr
+    assert "12 already done" in run(folder, "--out", out).stderr
 
 
 def test_a_list_with_nul_needs_its_option(tmp_path: Path, fake: type[FakeDetector]) -> None:

@@ -194,3 +194,32 @@ def test_the_digest_of_the_photo_is_kept(tmp_path: Path) -> None:
     old = json.loads(corrections.dumps(made()))
     del old["photo"]["digest"]
     assert from_data(old).digest == ""
+
+
+def test_a_face_that_was_moved_far_keeps_what_it_was(tmp_path: Path) -> None:
+    shape = np.array([[0.0, 0], [40, 0], [20, 50]])
+    only = Face(shape, np.ones(3), (1.0, 2.0, 40.0, 50.0), 0.7)
+    correction = replace(made(0), faces=(CorrectedFace(shape + 300, 0),))
+    (stands,) = standing((only,), correction, tmp_path).faces
+    assert (stands.box, stands.score) == (only.box, 0.7)
+
+
+@pytest.mark.parametrize(("found", "fits"), [(0.0, True), (15.0, True), (60.0, False), (None, False)])
+def test_another_picture_is_told_by_where_its_faces_are(tmp_path: Path, found: float | None, fits: bool) -> None:
+    shape = np.array([[0.0, 0], [200, 0], [100, 200]])
+    photo, result, path = (tmp_path / name for name in ("a.jpg", "a.json", "a.corrected.json"))
+    photo.write_bytes(b"one")
+    two = tuple(Face(shape + shift, np.ones(3), (0.0, 0.0, 9.0, 9.0), 0.7) for shift in (0, 1000))
+    result_json.write(result, PhotoResult(INFO, MODEL, two))
+    by_hand = tuple(CorrectedFace(f.landmarks + np.array([15.0, 0]), i) for i, f in enumerate(two))
+    correction = replace(made(0), faces=by_hand, digest=corrections.photo_digest(photo))
+    # one face of the two, where it was found before, where it was corrected to, or elsewhere
+    faces = () if found is None else (replace(two[0], landmarks=shape + np.array([found, 0])),)
+    after = PhotoResult(INFO, MODEL, faces)
+    corrections.check_replaced(path, correction, result, after, photo)
+    photo.write_bytes(b"two")
+    if fits:
+        corrections.check_replaced(path, correction, result, after, photo)
+        return
+    with pytest.raises(FormatError, match="replaced"):
+        corrections.check_replaced(path, correction, result, after, photo)

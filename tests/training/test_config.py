@@ -70,7 +70,7 @@ def test_a_sources_own_paths_are_relative_too(tmp_path: Path) -> None:
         (GOOD.replace("validation_every: 5", "own_convention: true"), "start from a .safetensors file"),
         (GOOD.replace("validation_every: 5", "crop: circle"), "crop must be landmarks or box"),
         (GOOD.replace("validation_every: 5", "warp: 0.7"), "warp must lie between 0 and 0.5"),
-        (GOOD.replace("validation_every: 5", "bend: 0.1"), "bend must lie between 0 and 0.03"),
+        (GOOD.replace("validation_every: 5", "bend: 0.1"), "bend must lie between 0 and 0.02"),
         (GOOD.replace("validation_every: 5", "limit: -1"), "limit must not be negative"),
         (GOOD.replace("validation_every: 5", "validation_every: 5, validate: true"), "give one of validation_every"),
         (GOOD.replace("validation_every: 5", "style: 0.5"), "name one as style_judge"),

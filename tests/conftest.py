@@ -9,12 +9,12 @@ import pytest
 # files that take long come first: at the end all but one process would wait for them
 LONG = (
     "review/test_loop.py",
+    "training/test_resume.py",
+    "training/test_trainer.py",
     "training/test_distributed.py",
+    "training/test_export.py",
     "review/test_page.py",
-    "commands/test_detect_ray.py",
-    "test_portraits.py",
-    "training/test_cats.py",
-    "fuzz/test_fuzz_readers.py",
+    "test_detector.py",
 )
 
 

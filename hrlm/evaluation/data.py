@@ -102,6 +102,26 @@ def find_data(paths: Sequence[Path], scheme: Scheme, maps: Maps) -> Data:
     return found
 
 
+def by_name(samples: Sequence[Sample], trouble: str) -> dict[str, Sample]:
+    """The samples by their names.
+
+    Args:
+        trouble: what two photos of one name would lead to.
+
+    Raises:
+        DataError: two photos have one name below their folders.
+    """
+    names: dict[str, Sample] = {}
+    for sample in samples:
+        other = names.setdefault(sample.name.as_posix(), sample)
+        if other.photo != sample.photo:
+            raise DataError(
+                f"{other.photo} and {sample.photo}: both are {sample.name} below their folders and {trouble}: measure "
+                "the folders one by one, or a folder that holds both"
+            )
+    return names
+
+
 def inside(path: str) -> PurePath:
     """A path as one below a folder: without its root and without ways out."""
     whole = PurePath(path)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hrlm.errors import DataError
-from hrlm.evaluation.data import Sample
+from hrlm.evaluation.data import Sample, by_name
 from hrlm.formats import pts
 from hrlm.formats.atomic import write_whole
 from hrlm.photos import Photo
@@ -36,14 +35,7 @@ class Keeper:
     def __init__(self, folder: Path, samples: Sequence[Sample]) -> None:
         self.lacking = 0
         self._folder = folder
-        names: dict[str, Path] = {}
-        for sample in samples:
-            other = names.setdefault(sample.name.as_posix(), sample.photo)
-            if other != sample.photo:
-                raise DataError(
-                    f"{other} and {sample.photo}: both are {sample.name} below their folders and would be kept as one: "
-                    "measure the folders one by one"
-                )
+        names = by_name(samples, "would be kept as one")
         stems = Counter(Path(name).with_suffix("") for name in names)
         self._places = {
             name: Path(name) if stems[Path(name).with_suffix("")] > 1 else Path(name).with_suffix("") for name in names

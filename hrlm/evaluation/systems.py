@@ -19,6 +19,7 @@ from hrlm.evaluation.data import (
     KnownFace,
     Maps,
     Sample,
+    by_name,
     inside,
     known_box,
     read_landmarks,
@@ -138,14 +139,7 @@ class FileSystem:
         self, places: Mapping[int | None, Path], samples: Sequence[Sample], scheme: Scheme, maps: Maps
     ) -> None:
         self._scheme, self._maps = scheme, maps
-        photos: dict[str, Path] = {}
-        for s in samples:
-            other = photos.setdefault(s.name.as_posix(), s.photo)
-            if other != s.photo:
-                raise DataError(
-                    f"{other} and {s.photo}: both are {s.name} below their folders, so predictions cannot be told "
-                    "apart: measure the folders one by one, or a folder that holds both"
-                )
+        photos = by_name(samples, "their predictions cannot be told apart")
         self._indices = {width: _Index(path, scheme, photos) for width, path in places.items()}
 
     def has(self, width: int | None) -> bool:

@@ -135,6 +135,11 @@ def test_points_of_an_earlier_run_are_ours(tmp_path: Path, fake: type[FakeDetect
     assert pts.read(out / "a.pts").max() > 1
 
 
+def killed(photos: Sequence[Photo]) -> None:
+    """For the detector: the run ends here."""
+    raise KeyboardInterrupt
+
+
 def test_a_name_outlives_overwriting_that_was_killed(tmp_path: Path, fake: type[FakeDetector]) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     photo(folder / "a.jpg", 2)
@@ -142,9 +147,6 @@ def test_a_name_outlives_overwriting_that_was_killed(tmp_path: Path, fake: type[
     assert run(folder, "--out", out, "--format", "pts").exit_code == 0
     for name in ("a.png", "a_2.png"):
         photo(folder / name)
-
-    def killed(photos: Sequence[Photo]) -> None:
-        raise KeyboardInterrupt
 
     fake.before = staticmethod(killed)
     run(folder, "--out", out, "--overwrite", "--format", "pts")
@@ -165,9 +167,6 @@ def test_a_share_that_was_stopped_overwriting_goes_on(tmp_path: Path, fake: type
     for number in range(12):
         photo(folder / f"{number:02}.png")
     assert run(folder, "--out", out).exit_code == 0
-
-    def killed(photos: Sequence[Photo]) -> None:
-        raise KeyboardInterrupt
 
     fake.before = staticmethod(killed)
     run(folder, "--out", out, "--overwrite", "--shard", "1/2")

@@ -135,9 +135,15 @@ def test_points_of_an_earlier_run_are_ours(tmp_path: Path, fake: type[FakeDetect
     assert pts.read(out / "a.pts").max() > 1
 
 
-def killed(photos: Sequence[Photo]) -> None:
-    """For the detector: the run ends here."""
-    raise KeyboardInterrupt
+def end_at_once(fake: type[FakeDetector], *arguments: str | Path) -> None:
+    """A run that ends at its first photo."""
+
+    def end(photos: Sequence[Photo]) -> None:
+        raise KeyboardInterrupt
+
+    fake.before = staticmethod(end)
+    run(*arguments)
+    fake.before = staticmethod(lambda photos: None)
 
 
 def test_a_name_outlives_overwriting_that_was_killed(tmp_path: Path, fake: type[FakeDetector]) -> None:
@@ -147,10 +153,7 @@ def test_a_name_outlives_overwriting_that_was_killed(tmp_path: Path, fake: type[
     assert run(folder, "--out", out, "--format", "pts").exit_code == 0
     for name in ("a.png", "a_2.png"):
         photo(folder / name)
-
-    fake.before = staticmethod(killed)
-    run(folder, "--out", out, "--overwrite", "--format", "pts")
-    fake.before = staticmethod(lambda photos: None)
+    end_at_once(fake, folder, "--out", out, "--overwrite", "--format", "pts")
     result = run(folder, "--out", out, "--format", "pts")
     assert result.exit_code == 0
     assert "already done" not in result.stderr
@@ -167,10 +170,7 @@ def test_a_share_that_was_stopped_overwriting_goes_on(tmp_path: Path, fake: type
     for number in range(12):
         photo(folder / f"{number:02}.png")
     assert run(folder, "--out", out).exit_code == 0
-
-    fake.before = staticmethod(killed)
-    run(folder, "--out", out, "--overwrite", "--shard", "1/2")
-    fake.before = staticmethod(lambda photos: None)
+    end_at_once(fake, folder, "--out", out, "--overwrite", "--shard", "1/2")
     result = run(folder, "--out", out, "--shard", "1/2")
     assert result.exit_code == 0
     assert "already done" not in result.stderr

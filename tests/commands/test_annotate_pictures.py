@@ -128,6 +128,13 @@ def test_measures_need_no_photo(tmp_path: Path, decoded: list[str]) -> None:
     assert float(rows[0]["inter_ocular_px"]) == pytest.approx(100, abs=0.01)
 
 
+def test_no_name_in_the_measures_is_a_formula(tmp_path: Path) -> None:
+    detected(tmp_path / "in", tmp_path / "results", "=1+1.jpg")
+    assert run(tmp_path / "results", "--out", tmp_path / "out", "--measures").exit_code == 0
+    with (tmp_path / "out" / "measures.csv").open() as file:
+        assert [row["photo"] for row in csv.DictReader(file)] == ["./=1+1.jpg"]
+
+
 @pytest.mark.parametrize("truth", ["pts", "results", "corrected"])
 def test_comparison_writes_the_metric_s_nme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: str) -> None:
     texts: list[str] = []

@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,6 @@ def test_the_review_lists_the_worst_first(
     worst = {"a": 5.0, "d": 1.0}
 
     def found(self: FakeDetector, photos: list, faces: str, min_face: float) -> list:  # type: ignore[type-arg]
-        from dataclasses import replace
-
         flags = {"d": ("cut", "small")}
         return [
             [
@@ -104,6 +103,20 @@ def test_the_review_lists_the_worst_first(
     concerns = [float(r["concern"]) for r in rows[3:]]
     assert concerns == sorted(concerns, reverse=True)
     assert min(concerns) > 0.06
+
+
+@pytest.mark.parametrize("faces", [0, 1])
+def test_no_name_in_the_review_is_a_formula(
+    tmp_path: Path, fake: type[FakeDetector], monkeypatch: pytest.MonkeyPatch, faces: int
+) -> None:
+    cut = replace(FakeDetector.face(0), flags=("cut",))
+    monkeypatch.setattr(fake, "face", staticmethod(lambda _: cut))
+    photo(tmp_path / "in" / "=1+1.png", faces)
+    (tmp_path / "in" / "@no.jpg").write_bytes(b"no photo")
+    run(tmp_path / "in", "--out", tmp_path / "out", "--review")
+    with (tmp_path / "out" / "review.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["photo"], r["result"]) for r in rows] == [("./@no.jpg", ""), ("./=1+1.png", "=1+1.json")]
 
 
 @pytest.mark.parametrize(

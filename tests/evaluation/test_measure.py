@@ -95,3 +95,25 @@ def test_a_system_that_fails_on_a_photo_has_missed_it() -> None:
     assert done.problems == ["a: frail failed (RuntimeError: out of memory): counted as missed"]
     assert done.native[0].predicted["frail"] is None
     assert done.native[0].predicted["sound"] is not None
+
+
+def test_a_face_s_own_box_shrinks_with_its_photo() -> None:
+    """A template's box holds more than the landmarks that the scheme shares with it."""
+    points = SHAPE * 100 + 100
+    template = KnownFace("t", points, (60.0, 80.0, 200.0, 160.0))
+    boxes = {}
+
+    class Noting(Knowing):
+        def faces(
+            self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
+        ) -> list[Prediction | None]:
+            boxes[width] = truths[0].box
+            return super().faces(sample, photo, truths, width)
+
+    measure([Sample(Path("a"), PurePath("a"), lambda: ([template], []))], {"n": Noting(0)}, opened, [50])
+    assert boxes[None] == template.box
+    # pixel centres: -0.5 is the photo's edge at every size
+    ratio = 50 / template.width
+    left, top, width, height = template.box
+    expected = ((left + 0.5) * ratio - 0.5, (top + 0.5) * ratio - 0.5, width * ratio, height * ratio)
+    assert boxes[50] == pytest.approx(expected, abs=0.2)

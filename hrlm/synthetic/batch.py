@@ -18,7 +18,8 @@ from hrlm.errors import DependencyError
 from hrlm.synthetic.head import load_head
 from hrlm.synthetic.views import WHOLE
 
-# Blender keeps a little of every scene
+# Blender keeps a little of every scene: so often begins a new pool. One that replaces its processes by itself can stand
+# still for ever (Python issue 115634)
 PORTRAITS_A_PROCESS = 20
 
 
@@ -82,7 +83,9 @@ def run(jobs: Sequence[Job], processes: int) -> list[Path]:
     failed: list[Path] = []
     with tqdm(total=len(jobs), initial=len(jobs) - len(todo), unit="portrait") as bar:
         while todo:
-            todo, lost = _pool(todo, processes, threads, bar, failed)
+            at_once = processes * PORTRAITS_A_PROCESS
+            left, lost = _pool(todo[:at_once], processes, threads, bar, failed)
+            todo = left + todo[at_once:]
             # a crash takes down all that were in hand: what is not there is tried again one by one, once
             for job in lost:
                 rest, dead = _pool([job], 1, threads, bar, failed)
@@ -98,9 +101,7 @@ def _pool(
 ) -> tuple[list[Job], list[Job]]:
     """Run jobs until done or until a process dies; returns those never begun and those lost with it."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        processes, context, _without_blenders_own, max_tasks_per_child=PORTRAITS_A_PROCESS
-    ) as pool:
+    with ProcessPoolExecutor(processes, context, _without_blenders_own) as pool:
         futures = {pool.submit(render_one, job, threads): job for job in jobs}
         try:
             for future in as_completed(futures):

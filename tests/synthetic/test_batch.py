@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ def test_a_missing_head_model_is_wrong_usage(tmp_path: Path, monkeypatch: pytest
     result = CliRunner().invoke(app, ["render", *options, "--numbers", "1,x"])
     assert result.exit_code == 2
     assert "--numbers" in result.stderr
+
+
+def test_more_portraits_than_processes_take_are_all_seen_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "check_blender", lambda: None)
+    monkeypatch.setattr(batch, "PORTRAITS_A_PROCESS", 2)
+    # here there is a head model, in the renderers' processes there is none
+    monkeypatch.setattr(batch, "load_head", lambda _: None)
+    jobs = [replace(job(tmp_path), path=tmp_path / f"head-1-{n:04}.jpg") for n in range(9)]
+    assert sorted(run(jobs, 2)) == [j.path for j in jobs]
 
 
 def test_packing_what_is_no_checkout_is_wrong_usage(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ class Detector:
             raise ValueError(f"levels must be 0, 1 or 2 and quality {known}, not {levels}, {quality!r}")
         self.device = choose_device(device)
         loaded = load_model(model, self.device)
-        self._net, self._config = prepare(loaded.net), loaded.config
+        self._net, self._config = prepare(loaded.net.float()), loaded.config
         self._global_net: nn.Module = self._net.global_net
         self._regional_net: nn.Module = self._net.regional_net
         self.weights, self.info, self.metadata = loaded.path, loaded.info, loaded.metadata
@@ -92,6 +93,15 @@ class Detector:
         self._placement = dict(loaded.metadata.get("placement") or {})
         self._finder = FaceFinder()
         self._lanes: ThreadPoolExecutor | None = None
+        self._lanes_of = 0
+        self._as_made = (loaded.path, device, levels, quality, habits)
+
+    def __getstate__(self) -> tuple[object, ...]:
+        # graphs and threads stay with their process
+        return self._as_made
+
+    def __setstate__(self, made: tuple[Any, ...]) -> None:
+        self.__init__(*made)  # type: ignore[misc]
 
     def detect(self, photo: Photo | str | os.PathLike[str], faces: str = "all", min_face: float = 0) -> list[Face]:
         """The faces of one photo, largest first; see `detect_batch`.
@@ -116,7 +126,9 @@ class Detector:
             return self._detect(photos, faces, min_face)
         if self._lanes is None:
             self._record()
-            self._lanes = lanes(len(photos))
+        # a process that was forked has no threads of its parent's
+        if self._lanes is None or self._lanes_of != os.getpid():
+            self._lanes, self._lanes_of = lanes(len(photos)), os.getpid()
         return [own for (own,) in self._lanes.map(lambda photo: self._detect([photo], faces, min_face), photos)]
 
     def _detect(self, photos: Sequence[Photo], faces: str, min_face: float) -> list[list[Face]]:
@@ -139,7 +151,6 @@ class Detector:
         """The face crops that `locate` starts from, for found faces."""
         return first_crops(found, self._config.face_size, self.face_margin, **self._placement)
 
-    @torch.inference_mode()
     def locate(self, photos: Sequence[Photo], crops: Sequence[CropTransform]) -> list[Located]:
         """Landmarks for given face crops (float64 photo pixels, upright), per photo.
 
@@ -155,7 +166,9 @@ class Detector:
             for start in range(0, len(owner), FACE_BATCH):
                 some = slice(start, start + FACE_BATCH)
                 pixels = [photos[i].pixels for i in owner[some]]
-                points[some], covariance[some] = self._locate(pixels, every[some])
+                # in full precision, whatever the caller computes in
+                with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+                    points[some], covariance[some] = self._locate(pixels, every[some])
         mine = np.array(owner, int)
         return [Located(points[mine == i], covariance[mine == i]) for i in range(len(photos))]
 
@@ -211,9 +224,10 @@ class Detector:
     def _record(self) -> None:
         """Let the lanes' networks run without Python."""
         stride, face, region = self._net.regional_net.stride, self._config.face_size, self._net.region_size
-        cells = torch.zeros(1, len(self.scheme), region // stride, region // stride)
-        self._global_net = recorded(self._net.global_net, torch.zeros(1, 3, face, face))
-        self._regional_net = recorded(self._net.regional_net, torch.zeros(1, 3, region, region), cells)
+        like = partial(torch.zeros, dtype=torch.float32)
+        cells = like(1, len(self.scheme), region // stride, region // stride)
+        self._global_net = recorded(self._net.global_net, like(1, 3, face, face))
+        self._regional_net = recorded(self._net.regional_net, like(1, 3, region, region), cells)
 
     def _faces(self, photo: Photo, found: list[FoundFace], located: Located) -> list[Face]:
         faces: list[Face] = []

@@ -1,3 +1,4 @@
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,40 @@ def test_a_photo_gives_the_same_alone_and_in_any_batch(detector: Detector, portr
     for photos in ([portrait, *shifted], [*shifted, portrait]):
         found = detector.detect_batch(photos)[photos.index(portrait)][0]
         assert np.abs(found.landmarks - alone.landmarks).max() < 0.01
+
+
+def test_what_the_caller_computes_in_changes_nothing(portrait: Photo) -> None:
+    expected = Detector("ibug68-small", "cpu", quality="fast").detect(portrait)[0].landmarks
+    usual = torch.get_default_dtype()
+    try:
+        for dtype in (torch.float32, torch.float64):
+            torch.set_default_dtype(dtype)
+            with torch.autocast("cpu", torch.bfloat16):
+                found = Detector("ibug68-small", "cpu", quality="fast").detect_batch([portrait, portrait])
+            assert np.abs(found[1][0].landmarks - expected).max() < 0.01
+    finally:
+        torch.set_default_dtype(usual)
+
+
+def _detect_there(detector: Detector, photo: Photo, answers: "multiprocessing.Queue[np.ndarray]") -> None:
+    answers.put(detector.detect_batch([photo, photo])[0][0].landmarks)
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_other_processes_go_on_with_a_detector(portrait: Photo, start: str) -> None:
+    if start not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {start} on this system")
+    detector = Detector("ibug68-small", "cpu", quality="fast")
+    here = detector.detect_batch([portrait, portrait])[0][0].landmarks
+    context = multiprocessing.get_context(start)
+    answers = context.Queue()
+    process = context.Process(target=_detect_there, args=(detector, portrait, answers), daemon=True)
+    process.start()
+    try:
+        there = answers.get(timeout=60)
+    finally:
+        process.kill()
+    assert np.array_equal(here, there)
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -115,4 +115,4 @@ class EfficientNetLite0(nn.Module):
 
 def normalise_pixels(pixels: Tensor) -> Tensor:
     """uint8 or float sRGB 0 … 255 to what the backbone takes, about -1 … 1."""
-    return (pixels.to(torch.get_default_dtype()) - 127) / 128
+    return ((pixels if pixels.is_floating_point() else pixels.float()) - 127) / 128

@@ -67,7 +67,7 @@ def recorded(net: nn.Module, *inputs: Tensor) -> nn.Module:
     # PyTorch's successor to this is a compiler, which needs a tool chain: where it is gone, so is the gain
     if not hasattr(torch.jit, "trace"):
         return net
-    with warnings.catch_warnings(), torch.inference_mode():
+    with warnings.catch_warnings(), torch.inference_mode(), torch.autocast("cpu", enabled=False):
         warnings.simplefilter("ignore", DeprecationWarning)
         graph: nn.Module = torch.jit.freeze(torch.jit.trace(net, inputs, check_trace=False))
         return graph

@@ -16,7 +16,8 @@ from hrlm.photos.header import read_header
 from hrlm.photos.kinds import Kind, kind_of
 from hrlm.photos.picture import optional
 
-JPEG_LIMIT = 65535
+# of libjpeg
+JPEG_LIMIT = 65500
 JPEG_EXIF_LIMIT = 65533
 PNG_EFFORT = 3
 # tags that tell how a TIFF file lays its pixels out, or hold other metadata whole: untrue of another file

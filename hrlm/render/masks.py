@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -33,7 +33,7 @@ FOREHEAD = 0.55
 
 def region_names(scheme: Scheme) -> list[str]:
     """The masks that a scheme's lines allow."""
-    return list(_rules(scheme))
+    return list(_rules(scheme) or _closed(scheme))
 
 
 def draw_mask(size: tuple[int, int], faces: Iterable[Face], scheme: Scheme, name: str) -> np.ndarray:
@@ -105,7 +105,10 @@ def _coverage(area: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _rules(scheme: Scheme) -> dict[str, tuple[str, ...]]:
-    """For each region the areas that make it, each with `+`, `-` (cut out) or `&` (keep only)."""
+    """For each region the areas that make it, each with `+`, `-` (cut out) or `&` (keep only).
+
+    None for a scheme with names of its own: there what is drawn closed is a region.
+    """
     lines = face_lines(scheme)
 
     def has(*names: str) -> bool:
@@ -131,26 +134,32 @@ def _rules(scheme: Scheme) -> dict[str, tuple[str, ...]]:
         rules["lips"] = ("+mouth", "-opening")
         rules["lip_upper"], rules["lip_lower"] = ("+upper",), ("+lower",)
         rules["mouth_opening"] = ("+opening",)
-    # a scheme with names of its own: what it draws closed is a region
-    return rules or {c.name: (f"+{c.name}",) for c in scheme.contours if c.closed}
+    return rules
 
 
 def _areas(points: np.ndarray, scheme: Scheme, name: str) -> list[tuple[np.ndarray, str]]:
     lines = {key: points[list(indices)] for key, indices in face_lines(scheme).items()}
+    closed, rules = _closed(scheme), _rules(scheme)
+    if name not in (rules or closed):
+        raise HrlmError(f"the scheme {scheme.name} has no region {name}")
+    if not rules:
+        return [(smooth(lines[name], closed=True), "add")]
     scale = float(scheme.inter_ocular(points))
     takes = {"+": "add", "-": "cut", "&": "keep"}
-    try:
-        rule = _rules(scheme)[name]
-    except KeyError:
-        raise HrlmError(f"the scheme {scheme.name} has no region {name}") from None
-    return [(_area(part[1:], lines, scale), takes[part[0]]) for part in rule]
+    return [(_area(part[1:], lines, closed, scale), takes[part[0]]) for part in rules[name]]
 
 
-def _area(name: str, lines: dict[str, np.ndarray], scale: float) -> np.ndarray:
+def _closed(scheme: Scheme) -> tuple[str, ...]:
+    """The lines that the scheme draws closed."""
+    lines = face_lines(scheme)
+    return tuple(c.name for c in scheme.contours if c.closed and lines[c.name] == c.landmarks)
+
+
+def _area(name: str, lines: dict[str, np.ndarray], closed: Collection[str], scale: float) -> np.ndarray:
     kind, _, side = name.partition("_")
     if kind == "eye" and f"lid_upper_{side}" in lines:
         return _between(lines[f"lid_upper_{side}"], lines[f"lid_lower_{side}"])
-    if kind == "brow":
+    if kind == "brow" and name not in closed:
         return _brow(lines[name], lines.get("nose_base"), scale)
     if name == "mouth" and "lip_upper_outer" in lines:
         return _between(lines["lip_upper_outer"], lines["lip_lower_outer"])

@@ -125,14 +125,16 @@ def test_all_faces_share_a_mask() -> None:
     assert area(two) == pytest.approx(2 * area(one), rel=0.01)
 
 
-def test_a_scheme_of_ones_own_gets_what_it_draws_closed() -> None:
+@pytest.mark.parametrize("name", ["ear", "face", "opening", "upper", "brow_left"])
+def test_a_scheme_of_ones_own_gets_what_it_draws_closed(name: str) -> None:
+    """Whatever it calls it: that name may mean a part of the face in a scheme that has the others too."""
     own = parse_scheme(
         "name: cat\nlandmarks: [a, b, c, d, e]\nregions: {all: {landmarks: [0-4]}}\nnormaliser: [0, 1]\n"
-        "contours: {ear: {landmarks: [0-3], closed: true}, whisker: {landmarks: [3, 4]}}"
+        f"contours: {{{name}: {{landmarks: [0-3], closed: true}}, whisker: {{landmarks: [3, 4]}}}}"
     )
-    assert region_names(own) == ["ear"]
+    assert region_names(own) == [name]
     ring = np.array([[10.0, 10], [30, 10], [30, 30], [10, 30], [50, 50]])
-    mask = draw_mask((60, 60), [as_face(ring)], own, "ear")
+    mask = draw_mask((60, 60), [as_face(ring)], own, name)
     assert 400 < area(mask) < np.pi / 4 * 20**2 * 2
     with pytest.raises(HrlmError, match="no region nose"):
         draw_mask((60, 60), [as_face(ring)], own, "nose")

@@ -44,17 +44,21 @@ class CorrectedFace:
         predicted: its place among the result's faces; None for a face that the person added.
         moved: the landmarks that the person placed one by one.
         invisible: the landmarks that cannot be seen; where they stand is a guess.
+        came: `(N, 2)` as `landmarks`, where those of an added face stood at first; None where that is not known.
     """
 
     landmarks: np.ndarray
     predicted: int | None = None
     moved: tuple[int, ...] = ()
     invisible: tuple[int, ...] = ()
+    came: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.landmarks)
         if self.landmarks.shape != (count, 2) or not count or not np.isfinite(self.landmarks).all():
             raise ValueError("landmarks must be finite and (N, 2)")
+        if self.came is not None and (self.came.shape != self.landmarks.shape or not np.isfinite(self.came).all()):
+            raise ValueError("came must be as many finite landmarks")
         if not all(0 <= i < count for i in (*self.moved, *self.invisible)):
             raise ValueError(f"moved and invisible must be landmarks, 0 to {count - 1}")
         if self.predicted is not None and self.predicted < 0:
@@ -101,6 +105,11 @@ def is_correction(path: Path) -> bool:
     return path.name.endswith(SUFFIX)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; no error, as of `is_file`, where its name is longer than the system's names."""
+    return os.path.isfile(path)
+
+
 def is_corrected_pts(path: Path) -> bool:
     """Whether a file is named as the `.pts` files of corrections are and has its correction beside it."""
     match = _PTS.search(path.name)
@@ -118,7 +127,7 @@ def current(result: Path) -> tuple[PhotoResult, PhotoResult]:
     """
     predicted = result_json.read(result)
     path = path_of(result)
-    if not path.is_file() or result_json.looks_like_result(path):
+    if not is_there(path) or result_json.looks_like_result(path):
         return predicted, predicted
     correction = read(path)
     check_photo(path, correction, predicted.photo)
@@ -247,7 +256,7 @@ def nearest(points: np.ndarray, faces: Sequence[Face] | Sequence[CorrectedFace])
 def changed_at(result: Path) -> int:
     """When a result or its correction was last written, in nanoseconds."""
     path = path_of(result)
-    return max(file.stat().st_mtime_ns for file in (result, path) if file == result or path.is_file())
+    return max(file.stat().st_mtime_ns for file in (result, path) if file == result or is_there(path))
 
 
 def _as_face(face: CorrectedFace, predicted: tuple[Face, ...]) -> Face:
@@ -296,7 +305,14 @@ def check_name(path: Path) -> None:
 
     Raises:
         FormatError: the name is taken by the result of a photo that is itself called `NAME.corrected`.
+        WriteError: it is longer than the system's names.
     """
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return
+    except OSError as e:
+        raise WriteError(path, e) from e
     if result_json.looks_like_result(path):
         raise FormatError(f"{path}: is the result of another photo: rename that photo and detect it again")
 
@@ -316,12 +332,17 @@ def dumps(correction: Correction) -> str:
 
 def face_data(face: CorrectedFace) -> dict[str, Any]:
     """A face as it stands in the file."""
-    return {
+    data = {
         "predicted": face.predicted,
-        "landmarks": (np.round(face.landmarks, DECIMALS) + 0.0).tolist(),
+        "landmarks": _rounded(face.landmarks),
         "moved": sorted(set(face.moved)),
         "invisible": sorted(set(face.invisible)),
     }
+    return data if face.came is None else {**data, "came": _rounded(face.came)}
+
+
+def _rounded(points: np.ndarray) -> Any:
+    return (np.round(points, DECIMALS) + 0.0).tolist()
 
 
 def face_from(data: Any) -> CorrectedFace:
@@ -331,13 +352,13 @@ def face_from(data: Any) -> CorrectedFace:
         ValueError: it is none.
     """
     try:
-        rows = [(_number(x), _number(y)) for x, y in data["landmarks"]]
-        predicted = data.get("predicted")
+        predicted, came = data.get("predicted"), data.get("came")
         return CorrectedFace(
-            np.array(rows, np.float64).reshape(-1, 2),
+            _points(data["landmarks"]),
             None if predicted is None else _whole(predicted),
             tuple(sorted({_whole(i) for i in data.get("moved", [])})),
             tuple(sorted({_whole(i) for i in data.get("invisible", [])})),
+            None if came is None else _points(came),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as e:
         raise ValueError(f"a face needs landmarks, moved and invisible ({e})") from e
@@ -384,6 +405,10 @@ def from_data(data: Any) -> Correction:
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"is not a correction as hrlm writes it ({e})") from e
+
+
+def _points(data: Any) -> np.ndarray:
+    return np.array([(_number(x), _number(y)) for x, y in data], np.float64).reshape(-1, 2)
 
 
 def _number(value: Any) -> float:

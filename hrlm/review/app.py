@@ -30,6 +30,7 @@ except ModuleNotFoundError as e:
     raise DependencyError(f"the review page needs {e.name}: pip install 'hrlm[review]'") from e
 
 HOST = "127.0.0.1"
+WEB_PORT = 80
 
 
 def serve(results: Path, photos: Path | None, scheme: str | None, port: int = 0, open_browser: bool = True) -> None:
@@ -52,19 +53,33 @@ def serve(results: Path, photos: Path | None, scheme: str | None, port: int = 0,
         raise HrlmError(f"port {port} cannot be had ({e.strerror or e}): give another, or none for any") from e
     with contextlib.closing(listener):
         port = listener.getsockname()[1]
-        app = make_app(results, photos, scheme, token, {f"{HOST}:{port}", f"localhost:{port}"})
-        address = f"http://{HOST}:{port}/?token={token}"
-        print(f"review page: {address}\nstop with Ctrl+C", file=sys.stderr, flush=True)
+        # whoever lists this machine's programs sees the address that the browser is started with
+        once = secrets.token_urlsafe(24)
+        app = make_app(results, photos, scheme, token, _hosts(port), once=once)
+        address = f"http://{HOST}:{port}/?token="
+        print(f"review page: {address}{token}\nstop with Ctrl+C", file=sys.stderr, flush=True)
         if open_browser:
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(address + once,), daemon=True).start()
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off"
         )
         uvicorn.Server(config).run(sockets=[listener])
 
 
+def _hosts(port: int) -> set[str]:
+    """What browsers may call the server; they leave the web's own port out."""
+    names = (HOST, "localhost")
+    return {f"{name}:{port}" for name in names} | ({*names} if port == WEB_PORT else set())
+
+
 def make_app(
-    results: Path, photos: Path | None, scheme: str | None, token: str, hosts: Collection[str], models: bool = True
+    results: Path,
+    photos: Path | None,
+    scheme: str | None,
+    token: str,
+    hosts: Collection[str],
+    models: bool = True,
+    once: str = "",
 ) -> Guard:
     """The application of a run, as an ASGI app that answers only requests with the token.
 
@@ -73,6 +88,7 @@ def make_app(
         token: the secret that opens the page.
         hosts: the Host headers that it answers to, port included.
         models: whether new faces start from the model's landmarks; else from the run's mean shape.
+        once: another secret that opens the page, once.
 
     Raises:
         HrlmError: no results there.
@@ -84,7 +100,7 @@ def make_app(
     if recovered := store.recover():
         print(f"completed a save that had been cut off: {recovered}", file=sys.stderr)
     desk = Desk(make_album(items, photos, scheme), store, open_photo, FaceMaker(_detector() if models else None))
-    return Guard(Starlette(routes=make_routes(desk)), token, hosts)
+    return Guard(Starlette(routes=make_routes(desk)), token, hosts, once)
 
 
 def _detector() -> Callable[[str], Any]:

@@ -97,20 +97,24 @@ class Desk:
         return tile_jpeg(tile)
 
     def save(self, key: str, data: Any) -> dict[str, Any]:
-        """Save what the page sends: `revision` that it is based on, `checked` and `faces`.
+        """Save what the page sends: `revision` that it is based on, `version` of the photo, `checked` and `faces`.
 
         Raises:
             StaleError: another revision is there.
-            HrlmError: it cannot be written, or makes no sense.
+            HrlmError: it cannot be written, makes no sense, or is of a file that has been replaced since.
         """
         entry = self._entry(key)
         result, scheme = self._album.read(entry)
-        revision, checked, sent = _entries(data, {"revision": int, "checked": bool, "faces": list})
+        revision, version, checked, sent = _entries(
+            data, {"revision": int, "version": str, "checked": bool, "faces": list}
+        )
         if len(sent) > MAX_FACES or revision < 0:
             raise FormatError("too many faces, or no such revision")
         faces = tuple(self._face(f, result, scheme) for f in sent)
         self._load(entry, result)
         photo = self._place(entry)
+        if photo.exists() and version != str(version_of(photo)):
+            raise FormatError(f"{entry.name}: its file was written anew while it was open: reload the page to go on")
         file = corrections.relative_photo(corrections.path_of(entry.item.file), photo)
         mark = corrections.photo_digest(photo)
         made = Correction(result.photo, file, result.model, 1, "", checked, faces, mark)

@@ -3,6 +3,7 @@
 Other pages in the same browser, other programs on the machine and names that were made to point at it can all send
 requests to a local server. So the address carries a random token, which becomes a cookie; the Host must be the server's
 own (or a name rebound to this address would pass); requests that change something must come from the page itself.
+Browsers send a cookie to every port of a host: who opens pages of other users' servers on this machine trusts them.
 """
 
 from __future__ import annotations
@@ -40,17 +41,18 @@ class Guard:
         app: what answers them.
         token: the secret of the address.
         hosts: what the Host header may be, port included.
+        once: another secret of the address, for one opening; none if empty.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: Collection[str]) -> None:
-        self._app, self._token, self._hosts = app, token, frozenset(hosts)
+    def __init__(self, app: ASGIApp, token: str, hosts: Collection[str], once: str = "") -> None:
+        self._app, self._token, self._hosts, self._once = app, token, frozenset(hosts), once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
         query = QueryParams(scope["query_string"])
-        opening = scope["method"] == "GET" and scope["path"] == "/" and self._is_token(query.get("token", ""))
+        opening = scope["method"] == "GET" and scope["path"] == "/" and self._opens(query.get("token", ""))
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -64,6 +66,8 @@ class Guard:
             await send(message)
 
         refused = self._refusal(scope, headers, opening)
+        if opening and refused is None and _equal(query["token"], self._once):
+            self._once = ""
         if refused is None:
             await self._app(scope, _limited(receive), answer)
         else:
@@ -87,15 +91,19 @@ class Guard:
         # not http.cookies, which gives up at an odd cookie of another program on this host
         own = self._cookie(headers)
         cookies = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-        return any(name == own and self._is_token(value) for name, _, value in cookies)
+        return any(name == own and _equal(value, self._token) for name, _, value in cookies)
 
-    def _is_token(self, value: str) -> bool:
-        return secrets.compare_digest(value.encode("utf-8", "replace"), self._token.encode())
+    def _opens(self, value: str) -> bool:
+        return _equal(value, self._token) or bool(self._once and _equal(value, self._once))
 
     @staticmethod
     def _cookie(headers: Headers) -> str:
         # cookies are shared by all ports of a host: two review pages at once must not take each other's
         return f"hrlm-review-{headers.get('host', '').rpartition(':')[2]}"
+
+
+def _equal(value: str, secret: str) -> bool:
+    return secrets.compare_digest(value.encode("utf-8", "replace"), secret.encode())
 
 
 def _sites(opening: bool) -> tuple[str, ...]:

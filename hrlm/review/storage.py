@@ -6,9 +6,11 @@ then to its files, then a short line says that it got there. So the journal also
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +21,12 @@ from hrlm.formats import corrections
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError
 from hrlm.formats.corrections import Correction
+from hrlm.runs.lock import locked
 
 JOURNAL = "corrections.jsonl"
+LOCK_FILE = ".hrlm-corrections.lock"
+# a save takes milliseconds, on a network's drive perhaps seconds
+LOCK_SECONDS = 20.0
 # of the journal's end that is read to see whether the last save was completed
 _TAIL = 8 << 20
 
@@ -52,7 +58,9 @@ class Store:
             FormatError: it is damaged.
         """
         path = corrections.path_of(result)
-        return corrections.read(path) if path.is_file() and not result_json.looks_like_result(path) else None
+        return (
+            corrections.read(path) if corrections.is_there(path) and not result_json.looks_like_result(path) else None
+        )
 
     def save(self, result: Path, correction: Correction, base: int) -> Correction:
         """Save a correction of a result file that was made from revision `base` (0: from the result).
@@ -63,12 +71,13 @@ class Store:
         Raises:
             StaleError: the revision there is another than `base`.
             WriteError: the folder or a file cannot be written.
+            HrlmError: another program keeps the folder for itself.
             FormatError: the correction there is damaged, or its name is taken by the result of another photo.
         """
         path = corrections.path_of(result)
         # before the journal says that it is to be written
         corrections.check_name(path)
-        with self._lock:
+        with self._alone():
             current = self.load(result)
             if (current.revision if current else 0) != base:
                 raise StaleError(path, current)
@@ -89,8 +98,15 @@ class Store:
         Raises:
             WriteError: it cannot be written.
         """
-        entry = self._last_entry()
-        if entry is None or "correction" not in entry:
+        # a folder that is only read needs no lock
+        if self._cut_off() is None:
+            return None
+        with self._alone():
+            return self._recover()
+
+    def _recover(self) -> str | None:
+        entry = self._cut_off()
+        if entry is None:
             return None
         try:
             correction = corrections.from_data(entry["correction"])
@@ -107,6 +123,13 @@ class Store:
         self._append({"file": entry["file"], "revision": correction.revision, "written": True})
         return str(entry["file"])
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep the folder from this process's other threads and from other programs."""
+        busy = f"{self.folder}: another program is saving corrections there: try again"
+        with self._lock, locked(self.folder / LOCK_FILE, busy, LOCK_SECONDS):
+            yield
+
     def _append(self, entry: dict[str, Any]) -> None:
         try:
             with self._journal.open("a+b") as file:
@@ -120,6 +143,11 @@ class Store:
                 os.fsync(file.fileno())
         except OSError as e:
             raise WriteError(self._journal, e) from e
+
+    def _cut_off(self) -> dict[str, Any] | None:
+        """The journal's last entry, if it is of a save that did not get to its end."""
+        entry = self._last_entry()
+        return entry if entry is not None and "correction" in entry else None
 
     def _last_entry(self) -> dict[str, Any] | None:
         try:

@@ -25,27 +25,39 @@ def only_run(out: Path, shard: Shard) -> Iterator[None]:
         HrlmError: another run holds it.
         WriteError: the lock's file cannot be made.
     """
+    busy = f"{out}: another hrlm detect is writing there: wait for it or choose another folder"
     with contextlib.ExitStack() as held:
         whole = out / LOCK_FILE
         if shard.count == 1:
-            held.enter_context(_held(whole, out, SECONDS))
+            held.enter_context(locked(whole, busy, SECONDS))
             for path in files_of_all(out, LOCK_FILE):
                 if path != whole:
-                    held.enter_context(_held(path, out))
+                    held.enter_context(locked(path, busy))
         else:
-            held.enter_context(_held(out / shard.file(LOCK_FILE), out))
-            with _held(whole, out, SECONDS):
+            held.enter_context(locked(out / shard.file(LOCK_FILE), busy))
+            with locked(whole, busy, SECONDS):
                 pass
         yield
 
 
 @contextlib.contextmanager
-def _held(path: Path, out: Path, seconds: float = 0.0) -> Iterator[None]:
+def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
+    """Hold the file `path`, which is there only while it is held, for one program and one of its threads.
+
+    Args:
+        busy: what to say when another still holds it after `seconds`.
+
+    Raises:
+        HrlmError: another holds it.
+        WriteError: the file cannot be made.
+    """
     lock = FileLock(path, timeout=seconds)
     try:
+        # which filelock would make
+        path.parent.stat()
         lock.acquire()
     except Timeout:
-        raise HrlmError(f"{out}: another hrlm detect is writing there: wait for it or choose another folder") from None
+        raise HrlmError(busy) from None
     except OSError as e:
         raise WriteError(path, e) from e
     try:

@@ -29,7 +29,8 @@ numbers = st.floats(-1e4, 1e4).map(lambda v: round(v, 3))
 def test_what_is_written_is_read(
     points: list[tuple[float, float]], moved: set[int], unseen: set[int], predicted: int | None, checked: bool
 ) -> None:
-    face = CorrectedFace(np.array(points), predicted, tuple(sorted(moved)), tuple(sorted(unseen)))
+    came = np.array(points)[::-1] if predicted is None else None
+    face = CorrectedFace(np.array(points), predicted, tuple(sorted(moved)), tuple(sorted(unseen)), came)
     made = Correction(INFO, "../p/ä.jpg", MODEL, 4, "2026-01-02T03:04:05Z", checked, (face, face))
     text = corrections.dumps(made)
     assert text.isascii()
@@ -45,6 +46,7 @@ def test_what_is_written_is_read(
     for one in back.faces:
         assert one.landmarks == pytest.approx(face.landmarks, abs=1e-9)
         assert (one.predicted, one.moved, one.invisible) == (face.predicted, face.moved, face.invisible)
+        assert (one.came is None) if came is None else one.came == pytest.approx(came, abs=1e-9)
 
 
 def made(count: int = 1) -> Correction:

@@ -8,6 +8,7 @@ pytest.importorskip("httpx2")
 from review_run import HOST, TOKEN, Run
 from starlette.testclient import TestClient
 
+from hrlm.review import app as app_module
 from hrlm.review.app import make_app
 from hrlm.review.guard import MAX_BODY
 
@@ -39,6 +40,24 @@ def test_the_token_opens_the_page_alone_and_becomes_a_cookie(stranger: TestClien
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert stranger.get("/api/photos").status_code == 200
+
+
+def test_the_browser_s_own_secret_opens_the_page_once(run: Run) -> None:
+    app = make_app(run.results, run.photos, None, TOKEN, {HOST}, models=False, once="once")
+    first, second = (TestClient(app, base_url=f"http://{HOST}") for _ in range(2))
+    assert first.get("/", params={"token": "once"}, headers={"sec-fetch-site": "same-site", "host": "x"}).is_error
+    assert first.get("/", params={"token": "once"}).status_code == 200
+    assert first.get("/api/photos").status_code == 200
+    assert second.get("/", params={"token": "once"}).status_code == 403
+    assert second.get("/", params={"token": ""}).status_code == 403
+    # who opened it before may load it again
+    assert first.get("/", params={"token": "once"}).status_code == 200
+    assert second.get("/", params={"token": TOKEN}).status_code == 200
+
+
+def test_browsers_leave_the_web_s_own_port_out() -> None:
+    assert app_module._hosts(80) == {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
+    assert app_module._hosts(8080) == {"127.0.0.1:8080", "localhost:8080"}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +172,10 @@ def test_large_bodies_are_refused_whatever_they_say_of_their_length(client: Test
 )
 def test_nonsense_is_told_and_saves_nothing(client: TestClient, run: Run, body: bytes) -> None:
     key = ids(client)["a.jpg"]
+    version = client.get(f"/api/photos/{key}").json()["version"]
+    body = body.replace(b"{", b'{"version": "%b", ' % version.encode(), 1)
     answer = client.put(f"/api/photos/{key}/correction", content=body)
     assert answer.status_code == 422
+    assert "version" not in answer.json()["error"]
     assert answer.json()["error"]
     assert not list(run.results.rglob("*.corrected.*"))

@@ -1,5 +1,6 @@
 """The review page in a real browser."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from hrlm.formats import corrections
 from hrlm.formats import json as result_json
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
 
 Visit = Callable[[], ReviewPage]
 
@@ -125,6 +126,16 @@ def test_fit_the_rest_add_and_delete_faces(visit: Visit, run: Run) -> None:
     correction = kept(run, "a.jpg")
     assert [f.predicted for f in correction.faces] == [0, None]
     assert np.abs(correction.faces[1].landmarks - points).mean() < 0.15 * size.max()
+    # what the face came with is known after a reload too
+    came = correction.faces[1].landmarks
+    review.page.reload()
+    review.ready("a.jpg")
+    review.keys("f")
+    for i in (36, 45):
+        review.drag(came[i], came[i] - shift)
+    review.keys("r")
+    review.saved()
+    assert kept(run, "a.jpg").faces[1].landmarks == pytest.approx(came - shift, abs=3 / review.scale)
     review.keys("f", "Delete")
     review.page.locator("#faces li").nth(1).wait_for(state="detached")
     review.saved()
@@ -163,6 +174,23 @@ def test_two_tabs_do_not_lose_work(visit: Visit, run: Run, choice: str) -> None:
     assert '"moved": [30]' in journal
     other.keys("ArrowRight")
     other.saved()
+
+
+def test_what_is_changed_while_the_next_photo_loads_is_saved(visit: Visit, run: Run) -> None:
+    review = visit()
+    review.ready("sub/b.jpg")
+    points = prediction(run, "sub/b.jpg")
+    # the next photo takes as long as the test wants
+    waiting: list[Route] = []
+    review.page.route(re.compile(r"/api/photos/\w+$"), lambda route: waiting.append(route))
+    review.keys("d", "n")
+    review.page.locator("#busy").wait_for(state="visible")
+    while not waiting:
+        review.page.wait_for_timeout(20)
+    review.keys("Control+ArrowDown")
+    waiting[0].continue_()
+    review.page.locator("#title", has_text="sub/b.jpg").wait_for(state="detached")
+    assert kept(run, "sub/b.jpg").faces[0].landmarks[0] == pytest.approx(points[0] + (0, 10), abs=0.01)
 
 
 def test_names_are_text_and_nothing_is_fetched_from_elsewhere(visit: Visit, served: Served) -> None:

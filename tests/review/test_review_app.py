@@ -34,7 +34,7 @@ def opened(client: TestClient, name: str) -> dict[str, Any]:
 
 
 def saved(client: TestClient, document: dict[str, Any], **changes: Any) -> Any:
-    body = {k: document[k] for k in ("revision", "checked", "faces")} | changes
+    body = {k: document[k] for k in ("revision", "version", "checked", "faces")} | changes
     return client.put(f"/api/photos/{document['id']}/correction", json=body)
 
 
@@ -222,6 +222,35 @@ def test_every_save_is_in_the_journal(client: TestClient, run: Run) -> None:
     assert entries[-1] == {"file": "sub/b.corrected.json", "revision": 3, "written": True}
 
 
+def test_a_photo_that_is_replaced_while_it_is_open_gets_no_correction_of_the_one_before(
+    client: TestClient, run: Run
+) -> None:
+    document = opened(client, "a.jpg")
+    photo = run.photos / "a.jpg"
+    pixels = open_photo(photo).pixels
+    cv2.imwrite(str(photo), pixels[::-1])
+    answer = saved(client, document, checked=True)
+    assert answer.status_code == 422
+    assert "reload the page" in answer.json()["error"]
+    assert not (run.results / "a.corrected.json").exists()
+    # what is there now may be corrected, and also what is no longer there
+    document = opened(client, "a.jpg")
+    assert saved(client, document).json()["revision"] == 1
+    photo.unlink()
+    assert saved(client, document, revision=1).json()["revision"] == 2
+
+
+def test_an_added_face_keeps_where_it_came_from(client: TestClient, run: Run) -> None:
+    document = opened(client, "a.jpg")
+    came = document["faces"][0]["landmarks"]
+    moved = [[x + 5, y] for x, y in came]
+    added = {"predicted": None, "landmarks": moved, "moved": [3], "invisible": [], "came": came}
+    assert saved(client, document, faces=[added]).status_code == 200
+    assert opened(client, "a.jpg")["faces"] == [added]
+    too_few = {**added, "came": came[:3]}
+    assert saved(client, document, revision=1, faces=[too_few]).status_code == 422
+
+
 def test_a_correction_of_another_photo_is_neither_shown_nor_overwritten(client: TestClient, run: Run) -> None:
     document = opened(client, "a.jpg")
     assert saved(client, document, checked=True).status_code == 200
@@ -233,8 +262,10 @@ def test_a_correction_of_another_photo_is_neither_shown_nor_overwritten(client: 
     answer = client.get(f"/api/photos/{document['id']}")
     assert answer.status_code >= 400
     assert "move the correction away" in answer.text
-    again = {"revision": 1, "checked": True, "faces": []}
-    assert client.put(f"/api/photos/{document['id']}/correction", json=again).status_code >= 400
+    document["version"] = str((run.photos / "a.jpg").stat().st_mtime_ns)
+    again = saved(client, document, revision=1, checked=True, faces=[])
+    assert again.status_code >= 400
+    assert "move the correction away" in again.text
     assert path.read_bytes() == before
     # nor is it listed as done
     app = make_app(run.results, run.photos, None, TOKEN, {HOST}, models=False)

@@ -1,5 +1,8 @@
 import json
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,8 +138,44 @@ def test_a_newer_file_is_not_overwritten_by_the_journal(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(WriteError, match=r"corrections\.jsonl"):
+    with pytest.raises(WriteError, match="absent"):
         Store(tmp_path / "absent").save(tmp_path / "absent" / "a.json", correction(), 0)
+    assert not (tmp_path / "absent").exists()
+
+
+def test_of_two_programs_that_save_at_once_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, write = tmp_path / "a.json", corrections.write
+    writing, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path, made: Correction) -> None:
+        writing.set()
+        assert go_on.wait(30)
+        write(path, made)
+
+    monkeypatch.setattr(storage.corrections, "write", slow)
+    with ThreadPoolExecutor(2) as pool:
+        # stores of their own, as programs have
+        one = pool.submit(Store(tmp_path).save, result, correction(1), 0)
+        assert writing.wait(30)
+        other = pool.submit(Store(tmp_path).save, result, correction(2), 0)
+        time.sleep(0.1)
+        go_on.set()
+        assert one.result().revision == 1
+        with pytest.raises(StaleError):
+            other.result()
+    assert corrections.read(corrections.path_of(result)).faces[0].landmarks == pytest.approx(POINTS + 1)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+
+
+def test_a_name_that_leaves_no_room_for_a_correction_is_no_error_until_it_is_saved(tmp_path: Path) -> None:
+    result = tmp_path / f"{'ä' * 121}.json"
+    result_json.write(result, PhotoResult(PhotoInfo("ä.jpg", 100, 100), ModelInfo("m", "s", "1"), ()))
+    assert Store(tmp_path).load(result) is None
+    assert corrections.current(result)[1].photo.path == "ä.jpg"
+    assert corrections.changed_at(result) > 0
+    with pytest.raises(WriteError, match="ä.corrected"):
+        Store(tmp_path).save(result, correction(), 0)
+    assert not (tmp_path / JOURNAL).exists()
 
 
 def test_a_name_that_a_result_has_is_neither_journalled_nor_in_the_way_of_the_next_start(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ export class PhotoDocument {
       landmarks: f.landmarks.map((p) => [...p]),
       moved: new Set(f.moved),
       invisible: new Set(f.invisible),
-      // what the rest is fitted from: the prediction, or an added face as it was when it came
-      reference: f.predicted === null ? f.landmarks : this.photo.predicted[f.predicted].landmarks,
+      // what the rest is fitted from: the prediction, or an added face as it was when it came, if that is known
+      reference: f.predicted === null ? (f.came ?? null) : this.photo.predicted[f.predicted].landmarks,
     }));
     this.checked = checked;
     this.revision = revision;
@@ -56,10 +56,12 @@ export class PhotoDocument {
   data() {
     return {
       revision: this.revision,
+      version: this.photo.version,
       checked: this.checked,
       faces: this.faces.map((f) => ({
         predicted: f.predicted,
         landmarks: f.landmarks,
+        came: f.predicted === null ? f.reference : null,
         moved: [...f.moved],
         invisible: [...f.invisible],
       })),

@@ -67,6 +67,8 @@ async function open(id) {
   notice("");
   try {
     const photo = await api.getPhoto(id);
+    // the photo before could be changed until now
+    while (turn === opening && saver.dirty) if (!(await saver.flush())) return list.select(current?.photo.id);
     if (turn !== opening) return;
     const opened = new PhotoDocument(photo);
     current = opened;
@@ -145,10 +147,10 @@ function show() {
   showFaces();
   const able = {
     invisible: chosen,
-    reset: chosen,
+    reset: chosen && face.reference,
     addFace: photo,
     deleteFace: face,
-    fit: face && face.moved.size > 0,
+    fit: face?.reference && face.moved.size > 0,
     undo: current?.past.length,
     redo: current?.future.length,
     check: photo,
@@ -210,7 +212,7 @@ async function addFaceIn(box) {
 async function fit() {
   const target = current;
   const face = target?.current;
-  if (!face?.moved.size) return;
+  if (!face?.moved.size || !face.reference) return;
   const placed = [...face.moved];
   const { version } = target;
   try {
@@ -265,7 +267,7 @@ const actions = {
   nextLandmark: () => stepLandmark(1),
   previousLandmark: () => stepLandmark(-1),
   invisible: () => change(true, () => current.toggleInvisible()),
-  reset: () => change(true, () => current.reset()),
+  reset: () => current?.current?.reference && change(true, () => current.reset()),
   fit,
   cancel() {
     viewer.askBox(false);

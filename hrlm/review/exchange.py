@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 
-import numpy as np
-
 from hrlm.errors import FormatError, HrlmError
 from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
@@ -20,7 +18,8 @@ from hrlm.formats.catalogue import Format, write_photo, write_run
 from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.formats.exchange import matched, read_all
 from hrlm.formats.values import writable
-from hrlm.results import Face, PhotoResult
+from hrlm.results import PhotoResult
+from hrlm.review.merging import merged, same
 from hrlm.review.storage import StaleError, Store
 from hrlm.runs.annotate_run import ResultFile, find_photo
 from hrlm.runs.sinks import with_suffix
@@ -147,10 +146,7 @@ def import_corrections(
 ) -> Imported:
     """Take what another tool made of exported results: every photo that came back changed gets a checked correction.
 
-    A landmark that came back where it stood or where it was predicted, to the format's precision, was not moved there:
-    it stays exactly where it stands, also where it was corrected after the export. Whether a landmark is visible is as
-    the file tells; where it does not, or where landmarks show that it was exported before the correction, what was
-    marked as invisible stays so. A second import of the same file changes nothing.
+    See `merging.merged` for what counts as a change. A second import of the same file changes nothing.
 
     Args:
         path: the tool's file, or the folder of its files.
@@ -162,6 +158,7 @@ def import_corrections(
         WriteError: a correction cannot be written.
     """
     store = Store(folder)
+    history = store.history()
     files: defaultdict[str, list[ResultFile]] = defaultdict(list)
     known = []
     for item in results:
@@ -181,16 +178,13 @@ def import_corrections(
         except FormatError as e:
             problems.append(str(e))
             continue
-        left = (
-            corrections.paired(before.faces, predicted.faces)
-            if before
-            else tuple(CorrectedFace(f.landmarks, i) for i, f in enumerate(predicted.faces))
-        )
-        faces = tuple(_paired(f, left, predicted.faces, format.tolerance) for f in result.faces)
-        if _same(faces, left):
+        target = corrections.path_of(item.file)
+        first = tuple(CorrectedFace(f.landmarks, i) for i, f in enumerate(predicted.faces))
+        left = corrections.paired(before.faces, predicted.faces) if before else first
+        faces = merged(result.faces, [first, *history.get(target, ()), left], format.tolerance)
+        if same(faces, left):
             unchanged += 1
             continue
-        target = corrections.path_of(item.file)
         name = corrections.relative_photo(target, photo) if photo else predicted.photo.path
         mark = corrections.photo_digest(photo) if photo else ""
         made = Correction(predicted.photo, name, predicted.model, 1, "", True, faces, mark)
@@ -247,34 +241,6 @@ def _folded(item: ResultFile) -> str:
 def _counted(results: Sequence[ResultFile]) -> set[str]:
     """Results `a` where there is an `a_2` too: the second face of `a` must not go where the first of `a_2` does."""
     return {match[1] for item in results if (match := re.fullmatch(r"(.+)_\d+", _folded(item), re.DOTALL))}
-
-
-def _paired(
-    face: Face, standing: Sequence[CorrectedFace], predicted: Sequence[Face], tolerance: float
-) -> CorrectedFace:
-    """An imported face, told apart from how it stood and tied to the prediction that it came from."""
-    points = face.landmarks
-    hidden: set[int] = set()
-    own = corrections.nearest(points, predicted)
-    if (old := corrections.nearest(points, standing)) is not None:
-        left = standing[old]
-        same = np.linalg.norm(points - left.landmarks, axis=-1) <= tolerance
-        older = np.zeros_like(same)
-        if own is not None and own == left.predicted:
-            older = ~same & (np.linalg.norm(points - predicted[own].landmarks, axis=-1) <= tolerance)
-        points = np.where((same | older)[:, None], left.landmarks, points)
-        # a format need not know of these, a file from before the correction cannot
-        hidden = {i for i in left.invisible if older.any() or not face.visibility.get(i)}
-    invisible = tuple(sorted(hidden.union(face.invisible)))
-    if own is None:
-        return CorrectedFace(points, None, tuple(range(len(points))), invisible)
-    moved = np.linalg.norm(points - predicted[own].landmarks, axis=-1) > 0
-    return CorrectedFace(points, own, tuple(np.flatnonzero(moved).tolist()), invisible)
-
-
-def _same(faces: Sequence[CorrectedFace], standing: Sequence[CorrectedFace]) -> bool:
-    one, other = ([(f.landmarks.tobytes(), sorted(f.invisible)) for f in side] for side in (faces, standing))
-    return sorted(one) == sorted(other)
 
 
 def _photo(item: ResultFile, result: PhotoResult, photos: Path | None) -> Path | None:

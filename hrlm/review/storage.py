@@ -20,7 +20,7 @@ from hrlm.errors import FormatError, HrlmError
 from hrlm.formats import corrections
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError
-from hrlm.formats.corrections import Correction
+from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.runs.lock import locked
 
 JOURNAL = "corrections.jsonl"
@@ -61,6 +61,22 @@ class Store:
         return (
             corrections.read(path) if corrections.is_there(path) and not result_json.looks_like_result(path) else None
         )
+
+    def history(self) -> dict[Path, list[tuple[CorrectedFace, ...]]]:
+        """The faces of every revision in the journal, oldest first, by the correction's file."""
+        revisions: dict[Path, list[tuple[CorrectedFace, ...]]] = {}
+        try:
+            with self._journal.open("rb") as file:
+                for line in file:
+                    # a line may be cut off, and a person may have written there
+                    with contextlib.suppress(FormatError, ValueError, KeyError, TypeError, OverflowError):
+                        entry = json.loads(line)
+                        if "correction" in entry:
+                            faces = corrections.from_data(entry["correction"]).faces
+                            revisions.setdefault(self.folder / entry["file"], []).append(faces)
+        except OSError:
+            pass
+        return revisions
 
     def save(self, result: Path, correction: Correction, base: int) -> Correction:
         """Save a correction of a result file that was made from revision `base` (0: from the result).

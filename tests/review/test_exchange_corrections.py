@@ -394,3 +394,25 @@ def test_a_correction_that_cannot_be_saved_does_not_stop_the_others(results: Pat
     assert (done.corrected, len(problems)) == (1, 1)
     assert "result of another photo" in problems[0]
     assert (results / "sub" / "b.corrected.json").is_file()
+
+
+@pytest.mark.parametrize("tool", ["coco", "cvat", "label-studio"])
+def test_work_that_was_done_here_after_the_export_is_never_undone(results: Path, tmp_path: Path, tool: str) -> None:
+    """Whatever was corrected before the export: a file that nobody touched changes nothing."""
+    files, format, problems = find_results([str(results)]), FORMATS[tool], list[str]()
+    first, second = (f.landmarks for f in result_json.read(results / "a.json").faces)
+    once, twice = first.copy(), first.copy()
+    once[5] += (70.0, 0.0)
+    twice[5] += (30.0, 0.0)
+    correct_a(results, first=once)
+    export_results(files, format, tmp_path / "out", tmp_path / "in", SCHEME, problems)
+    store, before = Store(results), corrections.read(results / "a.corrected.json")
+    kept = corrections.CorrectedFace(second, 1)
+    added = corrections.CorrectedFace(first + np.array([0.0, 400.0]), None)
+    moved = corrections.CorrectedFace(twice, 0, (5,))
+    for revision, faces in enumerate([(moved, kept), (moved, kept, added), (moved,), (moved, added)], start=1):
+        store.save(results / "a.json", replace(before, faces=faces), revision)
+        saved = (results / "a.corrected.json").read_bytes()
+        done = import_corrections(files, format, tmp_path / "out", results, tmp_path / "in", SCHEME, problems)
+        assert (done.corrected, problems) == (0, [])
+        assert (results / "a.corrected.json").read_bytes() == saved

@@ -173,7 +173,7 @@ def test_a_name_that_leaves_no_room_for_a_correction_is_no_error_until_it_is_sav
     assert Store(tmp_path).load(result) is None
     assert corrections.current(result)[1].photo.path == "ä.jpg"
     assert corrections.changed_at(result) > 0
-    with pytest.raises(WriteError, match="ä.corrected"):
+    with pytest.raises(WriteError, match=r"ä\.corrected"):
         Store(tmp_path).save(result, correction(), 0)
     assert not (tmp_path / JOURNAL).exists()
 

@@ -1,0 +1,92 @@
+"""What another tool changed in a photo's faces since they were exported, and only that, put into them as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hrlm.formats.corrections import CorrectedFace, nearest
+from hrlm.results import Face
+
+State = Sequence[CorrectedFace]
+
+
+def merged(faces: Sequence[Face], states: Sequence[State], tolerance: float) -> tuple[CorrectedFace, ...]:
+    """A photo's faces as they stand, with what another tool did to them.
+
+    It worked on one of the `states`, nobody knows on which: on the one that its file agrees with best, of several the
+    last. A landmark that came back where it stood in any of them was not moved there, and stays where it stands now. A
+    face that was added or deleted here since stays so, unless the tool changed the deleted one. Whether a landmark is
+    visible changes where the file tells another thing than that state.
+
+    Args:
+        faces: as the tool's file has them.
+        states: the photo's faces over time: as predicted first, as they stand last.
+        tolerance: photo pixels; what the file's format rounds landmarks by.
+    """
+    left = states[-1]
+    base = max(reversed(states), key=lambda state: _agreement(faces, state, tolerance))
+    made = []
+    for face in faces:
+        old, now = nearest(face.landmarks, base), nearest(face.landmarks, left)
+        if now is not None:
+            made.append(_moved(face, left[now], None if old is None else base[old], states, tolerance))
+        elif old is None or not _close(face.landmarks, base[old].landmarks, tolerance).all():
+            made.append(_come(face, states[0]))
+    made += [f for f in left if nearest(f.landmarks, base) is None and nearest(f.landmarks, faces) is None]
+    return tuple(made)
+
+
+def same(faces: State, others: State) -> bool:
+    """Whether two states of a photo have the same faces, in whatever order."""
+    one, other = ([(f.landmarks.tobytes(), sorted(f.invisible)) for f in side] for side in (faces, others))
+    return sorted(one) == sorted(other)
+
+
+def _agreement(faces: Sequence[Face], state: State, tolerance: float) -> int:
+    """How many landmarks stand where they stand in a state, less those of faces that only one of both has."""
+    found: set[int] = set()
+    agreed = missing = 0
+    for face in faces:
+        own = nearest(face.landmarks, state)
+        if own is None or own in found:
+            missing += len(face.landmarks)
+        else:
+            found.add(own)
+            agreed += int(_close(face.landmarks, state[own].landmarks, tolerance).sum())
+    return agreed - missing - sum(len(f.landmarks) for i, f in enumerate(state) if i not in found)
+
+
+def _moved(
+    face: Face, left: CorrectedFace, base: CorrectedFace | None, states: Sequence[State], tolerance: float
+) -> CorrectedFace:
+    """A face as it stands, with the landmarks that the tool moved."""
+    points = face.landmarks
+    stood = np.zeros(len(points), bool)
+    for state in states:
+        own = nearest(points, state)
+        # two faces may have changed places in the list, but not on the photo
+        if own is not None and own == nearest(left.landmarks, state):
+            stood |= _close(points, state[own].landmarks, tolerance)
+    landmarks = np.where(stood[:, None], left.landmarks, points)
+    told = {i: seen for i, seen in face.visibility.items() if base is None or seen == (i in base.invisible)}
+    invisible = {i for i in left.invisible if not told.get(i)} | {i for i, seen in told.items() if not seen}
+    moved = set(left.moved) | set(np.flatnonzero(~stood).tolist())
+    return CorrectedFace(landmarks, left.predicted, tuple(sorted(moved)), tuple(sorted(invisible)), left.came)
+
+
+def _come(face: Face, predicted: State) -> CorrectedFace:
+    """A face that does not stand there: a new one, or one that was deleted here and worked on there."""
+    points, own = face.landmarks, nearest(face.landmarks, predicted)
+    if own is None:
+        return CorrectedFace(points, None, tuple(range(len(points))), tuple(face.invisible))
+    moved = np.flatnonzero((points != predicted[own].landmarks).any(-1)).tolist()
+    return CorrectedFace(points, predicted[own].predicted, tuple(moved), tuple(face.invisible))
+
+
+def _close(points: np.ndarray, others: np.ndarray, tolerance: float) -> np.ndarray:
+    if len(points) != len(others):
+        return np.zeros(len(points), bool)
+    close: np.ndarray = np.linalg.norm(points - others, axis=-1) <= tolerance
+    return close

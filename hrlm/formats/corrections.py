@@ -22,7 +22,7 @@ import numpy as np
 from hrlm.errors import FormatError
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
-from hrlm.formats.atomic import WriteError, write_whole
+from hrlm.formats.atomic import WriteError, exists, write_whole
 from hrlm.results import Box, Face, ModelInfo, PhotoInfo, PhotoResult
 
 SCHEMA = "hrlm.correction/1"
@@ -105,11 +105,6 @@ def is_correction(path: Path) -> bool:
     return path.name.endswith(SUFFIX)
 
 
-def is_there(path: Path) -> bool:
-    """Whether there is such a file; no error, as of `is_file`, where its name is longer than the system's names."""
-    return os.path.isfile(path)
-
-
 def is_corrected_pts(path: Path) -> bool:
     """Whether a file is named as the `.pts` files of corrections are and has its correction beside it."""
     match = _PTS.search(path.name)
@@ -127,7 +122,7 @@ def current(result: Path) -> tuple[PhotoResult, PhotoResult]:
     """
     predicted = result_json.read(result)
     path = path_of(result)
-    if not is_there(path) or result_json.looks_like_result(path):
+    if not exists(path) or result_json.looks_like_result(path):
         return predicted, predicted
     correction = read(path)
     check_photo(path, correction, predicted.photo)
@@ -256,7 +251,7 @@ def nearest(points: np.ndarray, faces: Sequence[Face] | Sequence[CorrectedFace])
 def changed_at(result: Path) -> int:
     """When a result or its correction was last written, in nanoseconds."""
     path = path_of(result)
-    return max(file.stat().st_mtime_ns for file in (result, path) if file == result or is_there(path))
+    return max(file.stat().st_mtime_ns for file in (result, path) if file == result or exists(path))
 
 
 def _as_face(face: CorrectedFace, predicted: tuple[Face, ...]) -> Face:
@@ -308,7 +303,7 @@ def check_name(path: Path) -> None:
         WriteError: it is longer than the system's names.
     """
     try:
-        os.stat(path)
+        path.stat()
     except FileNotFoundError:
         return
     except OSError as e:

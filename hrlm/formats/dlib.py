@@ -28,6 +28,7 @@ from hrlm.formats.values import (
     faces_of,
     imported,
     in_order,
+    once,
     unreadable,
     writable,
 )
@@ -96,17 +97,17 @@ def _whole(value: float) -> int:
 
 def _face(box: Element, scheme: Scheme) -> Face:
     place = centre_box([float(box.attrib[k]) for k in ("left", "top", "width", "height")])
-    parts: dict[str, tuple[float, float]] = {}
+    parts: list[tuple[str, tuple[float, float]]] = []
     for part in box.findall("part"):
         name = part.attrib["name"]
         number = int(name) if name.isdecimal() else None
         if number is not None and number >= len(scheme):
             raise FormatError(f"has a part {name} where {scheme.name} ends at {len(scheme) - 1}: mend or delete it")
         key = name if number is None else scheme.landmarks[number]
-        parts[key] = (float(part.attrib["x"]), float(part.attrib["y"]))
+        parts.append((key, (float(part.attrib["x"]), float(part.attrib["y"]))))
     flags = [ours for ours, theirs in FLAGS.items() if box.get(theirs, "0") not in ("0", "false")]
     score = box.get("detection_score")
-    return face_of(np.array(in_order(parts, scheme)), None, place, float(score) if score else None, flags)
+    return face_of(np.array(in_order(once(parts), scheme)), None, place, float(score) if score else None, flags)
 
 
 def _written_by_dlib(path: Path) -> bool:

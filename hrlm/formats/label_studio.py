@@ -32,6 +32,7 @@ from hrlm.formats.values import (
     imported,
     in_order,
     json_items,
+    once,
     optional,
     rounded,
     writable,
@@ -73,11 +74,11 @@ def read_results(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoResult
             regions = _regions(task)
             info = _info(task["data"], regions)
             boxes = {r["id"]: r for r in regions if r.get("type") == "rectanglelabels"}
-            points: dict[str | None, dict[str, Any]] = {key: {} for key in boxes}
+            points: dict[str | None, list[tuple[str, Any]]] = {key: [] for key in boxes}
             for region in regions:
                 if region.get("type") == "keypointlabels":
-                    group = points.setdefault(_parent(region, boxes), {})
-                    group.update(dict.fromkeys(region["value"]["keypointlabels"], region))
+                    group = points.setdefault(_parent(region, boxes), [])
+                    group += [(label, region) for label in region["value"]["keypointlabels"]]
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as e:
             raise FormatError(
                 f"{path}: task {number} is not of Label Studio ({type(e).__name__}: {e}): export JSON, not JSON-MIN"
@@ -172,8 +173,8 @@ def _parent(region: dict[str, Any], boxes: dict[str, Any]) -> str | None:
     return parent if parent in boxes or len(boxes) != 1 else next(iter(boxes))
 
 
-def _face(points: dict[str, Any], box: dict[str, Any] | None, scheme: Scheme) -> Face:
-    regions = in_order(points, scheme)
+def _face(points: list[tuple[str, Any]], box: dict[str, Any] | None, scheme: Scheme) -> Face:
+    regions = in_order(once(points), scheme)
     sizes = np.array([[r["original_width"], r["original_height"]] for r in regions])
     percent = np.array([[r["value"]["x"], r["value"]["y"]] for r in regions])
     landmarks = centre_based(percent / 100 * sizes)

@@ -31,6 +31,7 @@ from hrlm.formats.values import (
     imported,
     in_order,
     load_json,
+    once,
     optional,
     rounded,
 )
@@ -127,7 +128,7 @@ def _is_face(shape: dict[str, Any]) -> bool:
 
 
 def _face(shapes: list[Any], scheme: Scheme) -> Face:
-    points = {s["label"]: s for s in shapes if s["shape_type"] == "point"}
+    points = once((s["label"], s) for s in shapes if s["shape_type"] == "point")
     boxes = [s for s in shapes if s["shape_type"] == "rectangle"]
     ordered = in_order(points, scheme)
     landmarks = centre_based(np.array([s["points"][0] for s in ordered], dtype=np.float64))

@@ -83,6 +83,20 @@ def skeleton(scheme: Scheme) -> list[tuple[int, int]]:
     return pairs
 
 
+def once(points: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """What belongs to each landmark of a face, by name.
+
+    Raises:
+        FormatError: a landmark is there twice, as when two faces lie in one group.
+    """
+    each: dict[str, T] = {}
+    for name, point in points:
+        if name in each:
+            raise FormatError(f"has the landmark {name} twice: delete one of them, or tell two faces apart")
+        each[name] = point
+    return each
+
+
 def in_order(points: Mapping[str, T], scheme: Scheme) -> list[T]:
     """What belongs to each landmark, in the scheme's order; further names are passed over.
 

@@ -19,7 +19,7 @@ from typing import Any
 from hrlm.errors import FormatError, HrlmError
 from hrlm.formats import corrections
 from hrlm.formats import json as result_json
-from hrlm.formats.atomic import WriteError
+from hrlm.formats.atomic import WriteError, exists
 from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.runs.lock import locked
 
@@ -58,9 +58,7 @@ class Store:
             FormatError: it is damaged.
         """
         path = corrections.path_of(result)
-        return (
-            corrections.read(path) if corrections.is_there(path) and not result_json.looks_like_result(path) else None
-        )
+        return corrections.read(path) if exists(path) and not result_json.looks_like_result(path) else None
 
     def history(self) -> dict[Path, list[tuple[CorrectedFace, ...]]]:
         """The faces of every revision in the journal, oldest first, by the correction's file."""

@@ -78,6 +78,16 @@ def test_a_point_set_anew_has_no_group(tmp_path: Path) -> None:
     assert len(problems) == 3
 
 
+def test_a_landmark_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    def change(data: dict) -> None:
+        data["shapes"].append({**data["shapes"][-1], "points": [[5.0, 5.0]]})
+
+    problems: list[str] = []
+    (back,) = read("labelme", changed(tmp_path, change, FACE), problems)
+    assert back.faces == ()
+    assert "twice" in problems[0]
+
+
 def test_invisible_is_a_points_flag(tmp_path: Path) -> None:
     face = replace(FACE, visibility={1: False})
     path = written("labelme", tmp_path, result(face))

@@ -13,7 +13,7 @@ from hrlm.evaluation.correspondence import Correspondence
 from hrlm.formats import pts, tem
 from hrlm.formats.catalogue import FORMATS, read_any
 from hrlm.formats.truth import AnnotatedPhoto, TrueFace, read_truth, search_truth
-from hrlm.photos import PHOTO_SUFFIXES
+from hrlm.photos.folders import files_in, photos_of
 from hrlm.results import Box, PhotoResult
 from hrlm.schemes import Scheme
 
@@ -184,7 +184,7 @@ def _of_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Sampl
 
 def _with_templates(path: Path, scheme: Scheme, maps: Maps) -> Iterator[Sample]:
     """Photos with `NAME.tem` beside them."""
-    photos = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES) if path.is_dir() else [path]
+    photos = photos_of(files_in(path)) if path.is_dir() else [path]
     for photo in photos:
         template = photo.with_suffix(".tem")
         if template.is_file() and not photo.with_suffix(".pts").is_file():

@@ -14,9 +14,12 @@ from hrlm.errors import DataError, FormatError, HrlmError, PhotoError
 from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.corrections import Correction
-from hrlm.photos import PHOTO_SUFFIXES, RAW_SUFFIXES
+from hrlm.photos.folders import files_in, is_raw, photos_of
 from hrlm.photos.header import read_header
 from hrlm.schemes import Scheme
+
+# what makes a correction count
+CURE = "mark photos as checked on the review page (hrlm annotate RESULTS --serve)"
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,15 @@ class AnnotatedPhoto:
 class FoundTruth:
     """What folders hold: annotated photos by path, how many photos have no truth, and a message for each stray file.
 
-    `lack` says why no photo is annotated, and the cure; empty where one is.
+    `lack` says why no photo is annotated, and the cure; empty where one is. `unchecked` are photos whose corrections
+    are not marked as checked.
     """
 
     annotated: list[AnnotatedPhoto] = field(default_factory=list)
     without: int = 0
     problems: list[str] = field(default_factory=list)
     lack: str = ""
+    unchecked: set[Path] = field(default_factory=set)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +89,9 @@ class TrueFace:
 
 
 def find_truth(paths: Iterable[Path]) -> FoundTruth:
-    """Photos of folders (with all below them) and single photos, with their landmark files.
+    """Photos of folders (with all below them, links too) and single photos, with their landmark files.
 
+    A camera raw file in a folder that has another photo of its name beside it is none: both are one shot.
     `NAME.pts` belongs to the photo `NAME`; where no photo has just that name, `NAME_k.pts` is face k of `NAME`.
 
     A correction `NAME.corrected.json` that is marked as checked is its photo's truth, and other files of the photo do
@@ -116,8 +122,8 @@ def search_truth(paths: Iterable[Path]) -> FoundTruth:
     corrected: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file())
-            photos.update((p, None) for p in files if p.suffix.lower() in PHOTO_SUFFIXES)
+            files = files_in(path)
+            photos.update((p, None) for p in photos_of(files))
             truths.update(
                 (p, None) for p in files if p.suffix.lower() == ".pts" and not corrections.is_corrected_pts(p)
             )
@@ -140,14 +146,14 @@ def search_truth(paths: Iterable[Path]) -> FoundTruth:
         if len(owners) == 1:
             if owners[0] not in checked and owners[0] not in open_photos:
                 owned[owners[0]].append((number, truth))
-        elif owners or not _is_prediction(truth):
-            which = " and ".join(o.name for o in owners) if owners else "no photo"
-            found.problems.append(f"{truth}: {which} beside it has its name: passed over, rename one")
+        elif owners or not is_prediction(truth):
+            found.problems.append(stray(truth, owners))
     for photo, file in checked.items():
         owned[photo] = [(0, file)]
     every = dict.fromkeys([*photos, *checked, *open_photos])
     found.annotated = [AnnotatedPhoto(p, tuple(t for _, t in sorted(owned[p]))) for p in every if p in owned]
     found.without = len(every) - len(found.annotated)
+    found.unchecked = open_photos
     if not found.annotated:
         found.lack = _lack(paths, len(open_photos), unusable)
     return found
@@ -156,14 +162,25 @@ def search_truth(paths: Iterable[Path]) -> FoundTruth:
 def _lack(paths: Sequence[Path], unchecked: int, unusable: Sequence[str]) -> str:
     """Why there is no truth, and the cure."""
     where = ", ".join(map(str, paths))
-    cure = "mark photos as checked on the review page (hrlm annotate RESULTS --serve)"
     if unchecked:
-        return f"{where}: none of the {unchecked} corrected photos is marked as checked: {cure}"
+        return f"{where}: none of the {unchecked} corrected photos is marked as checked: {CURE}"
     if unusable:
         return unusable[0] + (f" (and {len(unusable) - 1} more such corrections)" if len(unusable) > 1 else "")
-    if any(result_json.looks_like_result(p) for path in paths if path.is_dir() for p in path.rglob("*.json")):
-        return f"{where}: holds results, none of them checked, and no photo with its .pts file beside it: {cure}"
+    files = (p for path in paths if path.is_dir() for p in files_in(path))
+    if any(p.suffix == ".json" and result_json.looks_like_result(p) for p in files):
+        return only_results(where)
     return f"{where}: no photo with a .pts file of the same name beside it: check the path"
+
+
+def only_results(where: str | Path) -> str:
+    """Why results alone are no truth, and the cure."""
+    return f"{where}: holds results, none of them checked, and no photo with its .pts file beside it: {CURE}"
+
+
+def stray(truth: Path, owners: Sequence[Path]) -> str:
+    """The message for a landmark file that belongs to no photo or to several."""
+    which = " and ".join(o.name for o in owners) if owners else "no photo"
+    return f"{truth}: {which} beside it has its name: passed over, rename one"
 
 
 def _corrected_photos(
@@ -197,7 +214,7 @@ def _corrected_photos(
         except FormatError as e:
             problems.append(str(e))
             continue
-        photo = known.setdefault(place.resolve(), Path(os.path.normpath(place)))
+        photo = known.setdefault(place.resolve(), _plain(place))
         if photo in checked or photo in unfinished:
             problems.append(f"{file}: {photo} has another correction already: passed over, remove one")
         elif correction.checked:
@@ -205,6 +222,12 @@ def _corrected_photos(
         else:
             unfinished.add(photo)
     return checked, unfinished
+
+
+def _plain(place: Path) -> Path:
+    """A photo's path without `..`, which after a link leads elsewhere than it reads."""
+    plain = Path(os.path.normpath(place))
+    return plain if plain.is_file() and plain.samefile(place) else place.resolve()
 
 
 def _check_result(file: Path, correction: Correction) -> None:
@@ -219,7 +242,7 @@ def _check_size(file: Path, correction: Correction, photo: Path) -> None:
     try:
         with photo.open("rb") as opened:
             header = read_header(opened, str(photo))
-            if header.is_raw or photo.suffix.lower() in RAW_SUFFIXES:
+            if header.is_raw or is_raw(photo):
                 return
             width, height = header.width, header.height
     except (OSError, PhotoError):  # told when the photo is opened, which may read more kinds
@@ -230,7 +253,7 @@ def _check_size(file: Path, correction: Correction, photo: Path) -> None:
     corrections.check_size(file, correction, *((height, width) if turned else (width, height)))
 
 
-def _is_prediction(truth: Path) -> bool:
+def is_prediction(truth: Path) -> bool:
     """Whether a `.pts` file lies beside the result that it was written with."""
     head, _, tail = truth.stem.rpartition("_")
     stems = [truth.stem, *([head] if tail.isdecimal() else [])]

@@ -12,14 +12,8 @@ from pathlib import Path, PurePath
 
 from hrlm.formats import corrections
 from hrlm.formats.catalogue import FORMATS
-from hrlm.photos import RAW_SUFFIXES
+from hrlm.photos.folders import is_photo, is_raw, walk, without_raw
 
-OVERLAY_MARK = ".overlay"
-# of pictures that hrlm makes, so that none is ever taken for a photo: the end of the stem of those beside a result, and
-# the pages of contact sheets, which lie beside their thumbnails
-_MADE = re.compile(r"\.(overlay|compare|(closeups|upright|ffhq)(_\d+)?|mask_\w+)")
-_PAGE = re.compile(r"sheet_\d{3,}\.jpg")
-THUMBNAILS = ".thumbnails"
 # files in JSON that hrlm writes beside results: for a whole run, and for a photo by the end of its name
 _OF_A_RUN = {f.suffix for f in FORMATS.values() if f.suffix.endswith(".json") and not f.per_photo}
 _OF_A_PHOTO = (*(f.suffix for f in FORMATS.values() if f.suffix.endswith(".json") and f.per_photo), corrections.SUFFIX)
@@ -105,7 +99,7 @@ def find_photos(
                 alone = matches == [path] and len(paths) == 1
                 files = _walk(match, wanted, barred, found)
                 new = [(file, file.relative_to(match) if alone else file) for file in files]
-            elif matches == [path] or _is_photo(match, wanted):
+            elif matches == [path] or is_photo(match, wanted):
                 tops.append(absolute(match).parent)
                 new = [(match, match)]
             else:
@@ -130,49 +124,24 @@ def absolute(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
-def _is_photo(path: Path, suffixes: frozenset[str]) -> bool:
-    return (
-        path.suffix.lower() in suffixes
-        and not path.name.startswith(".")
-        and not _MADE.fullmatch(Path(path.stem).suffix)
-        and not (_PAGE.fullmatch(path.name) and (path.parent / THUMBNAILS).is_dir())
-    )
-
-
 def _walk(top: Path, suffixes: frozenset[str], barred: str | None, found: Found) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
         found.problems.append(
             Problem(str(error.filename), f"cannot be listed ({error.strerror}): check the folder's rights")
         )
 
-    # a given folder is entered even where it is the output folder: results may stand beside their photos
-    seen = {os.path.realpath(top)}
-    for folder, folders, files in os.walk(top, onerror=unreadable, followlinks=True):
-        keep = []
-        for name in sorted(folders):
-            real = os.path.realpath(Path(folder, name))
-            # links may lead in circles: every real folder is entered once
-            if not name.startswith(".") and real != barred and real not in seen:
-                seen.add(real)
-                keep.append(name)
-        folders[:] = keep
-        photos = [file for name in sorted(files) if _is_photo(file := Path(folder, name), suffixes)]
-        # cameras that write both give raw and JPEG one name: the same shot, to be done once
-        developed = {file.stem.casefold() for file in photos if not _is_raw(file)}
-        kept = [file for file in photos if not _is_raw(file) or file.stem.casefold() not in developed]
+    for files in walk(top, barred, unreadable):
+        photos = [file for file in files if is_photo(file, suffixes)]
+        kept = without_raw(photos)
         found.paired += len(photos) - len(kept)
         yield from kept
-
-
-def _is_raw(path: Path) -> bool:
-    return path.suffix.lower() in RAW_SUFFIXES
 
 
 def is_raw_of(raw: Path, photo: Path) -> bool:
     """Whether a file is the camera raw file of the shot that `photo` shows: of its folder and name."""
     return (
-        _is_raw(raw)
-        and not _is_raw(photo)
+        is_raw(raw)
+        and not is_raw(photo)
         and absolute(raw).parent == absolute(photo).parent
         and raw.stem.casefold() == photo.stem.casefold()
     )

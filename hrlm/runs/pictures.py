@@ -16,6 +16,7 @@ from hrlm.formats import pts
 from hrlm.formats.atomic import write_whole
 from hrlm.formats.corrections import MARK as CORRECTED
 from hrlm.photos import Photo
+from hrlm.photos.folders import OVERLAY_MARK, THUMBNAILS
 from hrlm.render.closeups import draw_closeups
 from hrlm.render.comparison import draw_comparison
 from hrlm.render.crops import cut, ffhq_crop, upright_crop
@@ -24,7 +25,6 @@ from hrlm.render.masks import draw_mask, region_names
 from hrlm.render.overlay import Look, draw_faces
 from hrlm.render.sheet import draw_thumbnail
 from hrlm.results import Face, PhotoInfo, PhotoResult
-from hrlm.runs.discovery import OVERLAY_MARK, THUMBNAILS
 from hrlm.runs.sinks import with_suffix
 from hrlm.schemes import Scheme
 

@@ -41,6 +41,19 @@ def test_photos_without_truth_are_counted_and_stray_files_named(tmp_path: Path) 
     assert "d.jpg and d.png" in named["d.pts"]
 
 
+def test_photos_are_those_that_detection_takes(tmp_path: Path) -> None:
+    """A raw file beside its JPEG is the same shot, links are followed, pictures that hrlm made are none."""
+    touch(tmp_path, "real/a.jpg", "real/a.CR2", "real/a.pts", "real/b.nef", "real/b_1.pts", "real/a.overlay.jpg")
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "linked").symlink_to(tmp_path / "real", target_is_directory=True)
+    truth = find_truth([tmp_path / "given"])
+    assert {a.photo.name: [f.name for f in a.files] for a in truth.annotated} == {
+        "a.jpg": ["a.pts"],
+        "b.nef": ["b_1.pts"],
+    }
+    assert (truth.problems, truth.without) == ([], 0)
+
+
 def test_a_single_photo_brings_its_own_files_only(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a_1.pts", "b.jpg", "b.pts")
     assert found(tmp_path / "a.jpg") == {"a.jpg": ["a_1.pts"]}

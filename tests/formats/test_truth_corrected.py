@@ -81,6 +81,16 @@ def test_what_is_not_checked_is_not_truth(tmp_path: Path) -> None:
     found = find_truth([tmp_path / "r"])
     assert [e.photo.name for e in found.annotated] == ["b.jpg"]
     assert found.without == 1
+    assert found.unchecked == {tmp_path / "p" / "a.jpg"}
+
+
+def test_a_photo_is_found_from_a_folder_that_a_link_leads_to(tmp_path: Path) -> None:
+    """From there the correction's way to its photo goes up from the real folder, not from the link."""
+    correct(tmp_path / "work" / "p" / "a.jpg", "a.jpg", tmp_path / "work" / "r")
+    (tmp_path / "given" / "p").mkdir(parents=True)
+    (tmp_path / "given" / "r").symlink_to(tmp_path / "work" / "r", target_is_directory=True)
+    found = find_truth([tmp_path / "given"])
+    assert [e.photo for e in found.annotated] == [tmp_path / "work" / "p" / "a.jpg"]
 
 
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:

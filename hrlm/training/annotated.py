@@ -125,6 +125,8 @@ def read_labelme(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoLabels
                 low, high = corners.min(0).tolist(), corners.max(0).tolist()
                 box = (low[0], low[1], high[0] - low[0], high[1] - low[1])
             elif shape.get("shape_type") == "point" and place is not None:
+                if known[place]:
+                    raise FormatError(f"has {shape['label']} twice (give each face a group id)")
                 points[place], known[place] = corners[0], True
                 if (shape.get("flags") or {}).get(INVISIBLE):
                     hidden.append(place)
@@ -148,6 +150,8 @@ def read_dlib(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoLabels]:
             place = _place(part.attrib["name"], scheme)
             if place is None:
                 raise FormatError(f"has a part {part.attrib['name']}, which is no landmark of {scheme.name}")
+            if known[place]:
+                raise FormatError(f"has the part {part.attrib['name']} twice (give each face a box of its own)")
             points[place], known[place] = (float(part.attrib["x"]), float(part.attrib["y"])), True
         place_of = centre_box([float(box.attrib[k]) for k in ("left", "top", "width", "height")])
         return _checked(points, known, (), place_of)

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hrlm.errors import HrlmError
+from hrlm.errors import DataError, HrlmError
 from hrlm.formats.atomic import write_whole
 from hrlm.formats.values import box_of
 from hrlm.geometry import box_overlap
@@ -24,6 +24,7 @@ from hrlm.training import faults
 from hrlm.training.batches import augmented_item
 from hrlm.training.config import Source, TrainConfig
 from hrlm.training.data import Joined, Memory, Samples, load_sources
+from hrlm.training.separation import separate
 from hrlm.training.shapes import mean_shape
 from hrlm.training.sources import LabelledFace, Problem, SourceFaces, read_source
 
@@ -35,6 +36,7 @@ COLUMNS, ROWS, TILE = 6, 5, 320
 SHOWN = 5
 # two boxes that overlap by more are one face
 SAME_FACE = 0.8
+NOTHING_TRAINS = "no face is left to train on, every source validates: let one train, or validate on a part of it"
 
 
 @dataclass
@@ -110,6 +112,13 @@ def check(config: TrainConfig, progress: Progress = lambda done, total: None) ->
             report.problems += part.faces.problems
         except HrlmError as e:
             report.problems.append(Problem(faults.UNUSABLE, str(e)))
+    if line := separate([p.faces for p in report.sources if p.faces]):
+        report.problems.append(Problem(faults.LEAK, line))
+    for part in report.sources:
+        if part.faces and not (part.faces.training or part.faces.validation):
+            part.faces = None
+            message = f"{part.source.path}: other sources hold back all its photos: take it out"
+            report.problems.append(Problem(faults.UNUSABLE, message))
     usable = [p for p in report.sources if p.faces]
     every = [f for p in usable if p.faces for f in (*p.faces.training, *p.faces.validation)]
     if not every:
@@ -117,12 +126,12 @@ def check(config: TrainConfig, progress: Progress = lambda done, total: None) ->
     template = faults.Template.of(mean_shape([f.points for f in every], scheme))
     for face in every:
         report.problems += faults.label_faults(face, scheme, template)
-    taught = np.zeros(len(scheme), bool)
-    for part in usable:
-        for face in part.faces.training if part.faces else ():
-            taught |= face.visible
+    training = [f for p in usable if p.faces for f in p.faces.training]
+    if not training:
+        report.problems.append(Problem(faults.UNUSABLE, NOTHING_TRAINS))
+    taught = np.any([f.visible for f in training], axis=0)
     # where nothing learns, what no face shows stays as it was
-    for i in np.flatnonzero(~taught) if not config.refines else ():
+    for i in np.flatnonzero(~taught) if training and not config.refines else ():
         report.problems.append(Problem(faults.UNTAUGHT, f"{scheme.landmarks[i]}: no training face shows it"))
     report.problems += _photos(usable, template, progress)
     return report
@@ -163,10 +172,12 @@ def sheet(config: TrainConfig) -> np.ndarray:
         HrlmError: nothing can be shown.
     """
     scheme = load_scheme(config.scheme)
-    loaded = load_sources(config.data, scheme, config.max_side, Memory(0), lambda line: None)
-    groups = [own.training for own in loaded if len(own.training)]
-    others = Joined(groups)
     margin = float(config.model.get("face_margin", ModelConfig.face_margin))
+    loaded = load_sources(config.data, scheme, config.max_side, Memory(0), lambda line: None, margin)
+    groups = [own.training for own in loaded if len(own.training)]
+    if not groups:
+        raise DataError(NOTHING_TRAINS)
+    others = Joined(groups)
     model = ModelConfig("check", scheme.source, face_size=TILE, face_margin=margin)
     tiles = []
     for number in range(COLUMNS * ROWS):

@@ -15,14 +15,17 @@ import torch
 
 from hrlm.errors import DataError, HrlmError
 from hrlm.geometry import resize_points
+from hrlm.models.build import ModelConfig
 from hrlm.photos import open_photo
 from hrlm.results import Box
 from hrlm.schemes import Scheme
 from hrlm.training.config import Source
+from hrlm.training.separation import separate
 from hrlm.training.shapes import complete, mean_shape
-from hrlm.training.sources import LabelledFace, read_source
+from hrlm.training.sources import LabelledFace, Size, read_source
 
-# photos are cut to so many times the face: room for shifted, turned and enlarged crops
+# photos are cut to so many times the face where its crop has the usual margin, to more where that is larger: room for
+# shifted, turned and enlarged crops
 CUT = 2.2
 # photos that are decoded at once while the cache is filled
 CHUNK = 64
@@ -87,7 +90,11 @@ class Entry(Protocol):
         """As of `Sample`."""
 
     def cut(self, pixels: np.ndarray) -> Sample:
-        """The face out of its photo's pixels `(H, W, 3)`."""
+        """The face out of its photo's pixels `(H, W, 3)`.
+
+        Raises:
+            HrlmError: the face is not to be had from them.
+        """
 
     def moved(self, points: np.ndarray) -> Entry:
         """The same pixels with other landmarks."""
@@ -106,6 +113,7 @@ class FaceEntry:
         middle, half: centre and half the side of the square that is cut out, photo pixels.
         max_side: the cut-out is reduced to this.
         warp, bend: as of `Sample`.
+        size: width and height of the photo that was annotated, as a person sees it; None where it is not known.
     """
 
     name: str
@@ -118,10 +126,16 @@ class FaceEntry:
     max_side: int
     warp: float = 0.0
     bend: float = 0.0
+    size: Size | None = None
 
     def cut(self, pixels: np.ndarray) -> Sample:
-        """The face out of its photo's pixels `(H, W, 3)`."""
+        """The face out of its photo's pixels `(H, W, 3)`.
+
+        Raises:
+            DataError: the labels are of another photo, by its size or by where they lie.
+        """
         height, width = pixels.shape[:2]
+        self._check(width, height)
         x0, y0 = np.clip(np.floor(self.middle - self.half), 0, (width - 1, height - 1)).astype(int)
         x1, y1 = np.clip(np.ceil(self.middle + self.half), (x0 + 1, y0 + 1), (width, height)).astype(int)
         part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
@@ -132,6 +146,27 @@ class FaceEntry:
     def moved(self, points: np.ndarray) -> FaceEntry:
         """The same pixels with other landmarks."""
         return replace(self, points=points)
+
+    def _check(self, width: int, height: int) -> None:
+        own = f"{width} x {height}"
+        if self.size is not None and self.size != (width, height):
+            stated = f"{self.size[0]} x {self.size[1]}"
+            if self.size == (height, width):
+                raise DataError(
+                    f"{self.photo}: its labels are of a photo of {stated}, upright it has {own}: label it as a person "
+                    "sees it, or state that size where they already are so"
+                )
+            raise DataError(
+                f"{self.photo}: its labels are of a photo of {stated}, it has {own}: export the labels again for this "
+                "photo, or bring back the one that they were made on"
+            )
+        taught = self.points if self.visible is None else self.points[self.visible]
+        outside = ((taught < -0.5) | (taught > np.array([width, height]) - 0.5)).any(1)
+        if outside.mean() > 0.5:
+            raise DataError(
+                f"{self.photo} ({self.name}): most of its landmarks lie outside of it, which has {own}: export the "
+                "labels again for this photo, or bring back the one that they were made on"
+            )
 
 
 class Memory:
@@ -155,8 +190,8 @@ class Memory:
 class Samples(Sequence[Sample]):
     """Faces whose pixels are read when they are asked for, and kept while the memory has room.
 
-    A photo that cannot be read is told once and the next face takes its place, so that a run goes on, the same way
-    each time.
+    A photo that cannot be read, or is not the one that was annotated, is told once and the next face takes its place,
+    so that a run goes on, the same way each time.
     """
 
     def __init__(self, entries: Sequence[Entry], memory: Memory, say: Say) -> None:
@@ -164,7 +199,7 @@ class Samples(Sequence[Sample]):
         self._memory, self._say = memory, say
         self._kept: dict[int, Sample] = {}
         self._bad: set[int] = set()
-        self._told: set[Path] = set()
+        self._told: set[str] = set()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -190,15 +225,21 @@ class Samples(Sequence[Sample]):
         raise DataError(f"none of the {len(self)} photos can be read: check their disk")
 
     def warm(self, workers: int = 2) -> None:
-        """Read faces in order until the memory is full; those whose photo cannot be read are told and dropped."""
+        """Read faces in order until the memory is full; those that cannot be had are told and dropped."""
 
-        def read(group: tuple[Path, list[int]]) -> list[Sample] | HrlmError:
+        def cut(place: int, pixels: np.ndarray) -> Sample | HrlmError:
+            try:
+                return self.entries[place].cut(pixels)
+            except HrlmError as e:
+                return e
+
+        def read(group: tuple[Path, list[int]]) -> list[Sample | HrlmError]:
             photo, places = group
             try:
                 pixels = open_photo(photo).pixels
-                return [self.entries[i].cut(pixels) for i in places]
             except HrlmError as e:
-                return e
+                return [e] * len(places)
+            return [cut(place, pixels) for place in places]
 
         photos = [(p, list(g)) for p, g in groupby(range(len(self)), key=lambda i: self.entries[i].photo)]
         with ThreadPoolExecutor(workers) as pool:
@@ -208,11 +249,11 @@ class Samples(Sequence[Sample]):
                 # whole chunks, so that what is dropped does not depend on the threads
                 chunk = photos[start : start + CHUNK]
                 for (_, places), got in zip(chunk, pool.map(read, chunk), strict=True):
-                    for k, place in enumerate(places):
-                        if isinstance(got, HrlmError):
-                            self._fail(place, got)
-                        elif self._memory.take(got[k].pixels.nbytes):
-                            self._kept[place] = got[k]
+                    for place, sample in zip(places, got, strict=True):
+                        if isinstance(sample, HrlmError):
+                            self._fail(place, sample)
+                        elif self._memory.take(sample.pixels.nbytes):
+                            self._kept[place] = sample
         good = [i for i in range(len(self)) if i not in self._bad]
         self._kept = {new: self._kept[old] for new, old in enumerate(good) if old in self._kept}
         self.entries, self._bad = [self.entries[i] for i in good], set()
@@ -232,8 +273,8 @@ class Samples(Sequence[Sample]):
 
     def _fail(self, place: int, error: HrlmError) -> None:
         self._bad.add(place)
-        if (photo := self.entries[place].photo) not in self._told:
-            self._told.add(photo)
+        if str(error) not in self._told:
+            self._told.add(str(error))
             self._say(f"passed over: {error}")
 
 
@@ -272,9 +313,16 @@ class SourceSamples:
 
 
 def load_sources(
-    sources: Sequence[Source], scheme: Scheme, max_side: int, memory: Memory, say: Say
+    sources: Sequence[Source],
+    scheme: Scheme,
+    max_side: int,
+    memory: Memory,
+    say: Say,
+    margin: float = ModelConfig.face_margin,
 ) -> list[SourceSamples]:
-    """The faces of every source in the model's scheme, cut to 2.2 x the face; decoded as far as memory allows.
+    """The faces of every source in the model's scheme, cut out with room around; decoded as far as memory allows.
+
+    A photo that several sources hold trains in none of them where one excludes it or validates on it.
 
     Landmarks that a source lacks are not visible and stand where the mean shape of all sources puts them (the scheme's
     own shape for those that no source has), so that crops of a face are the same whatever its source annotated.
@@ -282,6 +330,7 @@ def load_sources(
     Args:
         max_side: faces are reduced to this long side, or to their source's own where that is smaller.
         say: takes a line for every file that has to be passed over.
+        margin: the side of the model's face crop, as of `ModelConfig.face_margin`.
 
     Raises:
         DataError: nothing usable in a source, or a landmark that no source has of a scheme without a shape.
@@ -290,7 +339,11 @@ def load_sources(
     for one in read:
         for problem in one.problems:
             say(f"passed over: {problem.message}")
+    if line := separate(read):
+        say(line)
     faces = [f for one in read for f in (*one.training, *one.validation)]
+    if not faces:
+        raise DataError(f"{sources[0].path}: {line}, and no face is left: mend the lists of exclude")
     placed = np.array([np.isfinite(f.points).all(1) for f in faces]).any(0)
     if not np.all(placed) and scheme.shape is None:
         lacking = scheme.landmarks[int(np.flatnonzero(~placed)[0])]
@@ -303,7 +356,7 @@ def load_sources(
     for source, one in zip(sources, read, strict=True):
         side = min(max_side, source.max_side or max_side)
         groups = [
-            Samples([e for f in group if (e := _entry(f, source, scheme, shape, side, say))], memory, say)
+            Samples([e for f in group if (e := _entry(f, source, scheme, shape, side, margin, say))], memory, say)
             for group in (one.validation, one.training)
         ]
         for group in groups:
@@ -314,7 +367,9 @@ def load_sources(
     return loaded
 
 
-def _entry(face: LabelledFace, source: Source, scheme: Scheme, shape: np.ndarray, side: int, say: Say) -> Entry | None:
+def _entry(
+    face: LabelledFace, source: Source, scheme: Scheme, shape: np.ndarray, side: int, margin: float, say: Say
+) -> Entry | None:
     points = complete(face.points, shape, face.box)
     if points is None:
         say(f"passed over: {face.photo}: one landmark and no box do not tell where the face lies: annotate more of it")
@@ -333,6 +388,8 @@ def _entry(face: LabelledFace, source: Source, scheme: Scheme, shape: np.ndarray
     if box is not None:
         low, high = np.minimum(low, box[:2]), np.maximum(high, np.add(box[:2], box[2:]))
     visible = None if face.visible.all() else face.visible
-    half = float((high - low).max()) * CUT / 2
+    half = float((high - low).max()) * CUT * max(1.0, margin / ModelConfig.face_margin) / 2
     middle = (low + high) / 2
-    return FaceEntry(face.name, face.photo, points, visible, box, middle, half, side, source.warp, source.bend)
+    return FaceEntry(
+        face.name, face.photo, points, visible, box, middle, half, side, source.warp, source.bend, face.size
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,14 @@ from hrlm.formats import corrections, pts, tem
 from hrlm.formats import json as result_json
 from hrlm.formats.catalogue import FORMATS as EXCHANGE
 from hrlm.formats.catalogue import read_any
-from hrlm.formats.truth import AnnotatedPhoto, FoundTruth, find_truth
-from hrlm.photos import PHOTO_SUFFIXES
+from hrlm.formats.truth import CURE, AnnotatedPhoto, FoundTruth, find_truth, is_prediction, only_results, stray
+from hrlm.photos.folders import files_in, photos_of
 from hrlm.results import Box, PhotoResult
 from hrlm.schemes import Scheme, load_scheme
 from hrlm.training import annotated
 from hrlm.training.annotated import UNREADABLE_LABELS, WRONG_SCHEME, Labels, PhotoLabels
 from hrlm.training.config import Source, is_yaml
+from hrlm.training.photo_names import StatedPhotos, listed
 
 FOLDERS = ("pts", "tem", "labelme", "hrlm", "xmp")
 READERS: Mapping[str, Callable[[Path, Scheme, annotated.Told], Iterator[PhotoLabels]]] = {
@@ -35,8 +36,10 @@ READERS: Mapping[str, Callable[[Path, Scheme, annotated.Told], Iterator[PhotoLab
 FORMATS = (*FOLDERS, *(f for f in READERS if f not in FOLDERS), "cvat", "label-studio", "parquet")
 ENDINGS = {".csv": "csv", ".txt": "wflw", ".parquet": "parquet", ".json": "coco"}
 
+Size = tuple[int, int]
 NO_PHOTO = "landmarks without a photo"
 NO_LABELS = "photo without landmarks"
+UNCHECKED = "corrections that are not marked as checked"
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class LabelledFace:
     points: np.ndarray
     visible: np.ndarray
     box: Box | None = None
-    size: tuple[int, int] | None = None
+    size: Size | None = None
 
 
 @dataclass
@@ -101,31 +104,37 @@ def read_source(source: Source, scheme: Scheme) -> SourceFaces:
     found = SourceFaces(source.format or told_format(source.path))
     if found.format not in FORMATS:
         raise ConfigError(f"{source.path}: no format {found.format!r}: use one of {', '.join(FORMATS)}")
-    photos: defaultdict[Path, list[tuple[str, Labels, tuple[int, int] | None]]] = defaultdict(list)
 
     def told(kind: str, message: str) -> None:
         found.problems.append(Problem(kind, message))
 
-    for photo, label, labels, size in _read(source, found.format, own, told):
-        photos[photo].append((label, labels, size))
-    excluded = _listed(source.exclude, photos, source)
-    validating = _listed(source.validation_list, photos, source)
-    ordered = sorted(p for p in photos if p not in excluded)
+    read = list(_read(source, found.format, own, told))
+    # by real path: a photo may be named in several ways, and all its faces go the same way
+    named: dict[Path, Path] = {}
+    faces: defaultdict[Path, list[tuple[str, Labels, Size | None]]] = defaultdict(list)
+    for one in read:
+        if one.faces:
+            named.setdefault(one.photo.resolve(), one.photo)
+            faces[one.photo.resolve()] += [(label, labels, one.size) for label, labels in one.faces]
+    held = [(one.photo, one.stated) for one in read]
+    excluded, validating = _listed(source.exclude, source, held), set(_listed(source.validation_list, source, held))
+    ordered = sorted((p for p in faces if p not in excluded), key=lambda p: named[p])
     if source.validation_every:
         validating = set(ordered[:: source.validation_every])
     rest = [p for p in ordered if p not in validating]
     if source.limit and len(rest) > source.limit:
         kept = {rest[i * len(rest) // source.limit] for i in range(source.limit)}
         ordered = [p for p in ordered if p in validating or p in kept]
-    for photo in ordered:
-        group = found.validation if source.validate or photo in validating else found.training
-        for name, labels, size in photos[photo]:
+    for real in ordered:
+        group = found.validation if source.validate or real in validating else found.training
+        photo = named[real]
+        for name, labels, size in faces[real]:
             points, visible = _mapped(labels, pairs, len(scheme))
             if visible.any():
                 group.append(LabelledFace(f"{source.path.stem}/{name}", photo, points, visible, labels.box, size))
             else:
                 told(WRONG_SCHEME, f"{photo}: has no visible landmark that {scheme.name} has: passed over")
-    found.excluded = sorted(excluded)
+    found.excluded = sorted(excluded.values())
     if not found.training and not found.validation:
         why = found.problems[0].message if found.problems else "nothing is annotated"
         raise DataError(f"{source.path}: no face of it can be used ({why})")
@@ -187,18 +196,17 @@ def told_format(path: Path) -> str:
         if path.suffix.lower() in ENDINGS:
             return ENDINGS[path.suffix.lower()]
         raise ConfigError(f"{path}: cannot tell its format: add format, one of {', '.join(FORMATS)}")
-    files = [p for p in path.rglob("*") if p.is_file()]
+    files = files_in(path)
     if any(corrections.is_correction(p) for p in files):
         return "pts"
-    results = [p for p in files if p.suffix == ".json" and result_json.looks_like_result(p)]
-    beside = {p.with_suffix("") for p in results}
+    tables = [p for p in files if p.suffix == ".json"]
+    results = {p for p in tables if result_json.looks_like_result(p)}
+    others = [p for p in tables if p not in results]
     kinds = {
         "hrlm": bool(results),
-        "pts": any(p.suffix.lower() == ".pts" and p.with_suffix("") not in beside for p in files),
+        "pts": any(p.suffix.lower() == ".pts" and not (results and is_prediction(p)) for p in files),
         "tem": any(p.suffix.lower() == ".tem" for p in files),
-        "labelme": any(
-            p.suffix == ".json" and p not in results and annotated.looks_like_labelme(p) for p in files[:2000]
-        ),
+        "labelme": any(annotated.looks_like_labelme(p) for p in others[:2000]),
         "xmp": any(p.suffix == ".xmp" for p in files),
     }
     there = [name for name, yes in kinds.items() if yes]
@@ -206,46 +214,60 @@ def told_format(path: Path) -> str:
         raise DataError(f"{path}: no landmark file of a known format in it: check the path, or name the table itself")
     if len(there) > 1:
         raise ConfigError(f"{path}: holds landmarks as {' and '.join(there)}: add format, one of {', '.join(FORMATS)}")
+    if there == ["hrlm"]:
+        raise DataError(f"{only_results(path)}, or say format: hrlm, or pts, to learn what lies there as it is")
     return there[0]
 
 
-Found = tuple[Path, str, Labels, tuple[int, int] | None]
+@dataclass(frozen=True, eq=False)
+class _Photo:
+    """What a source's labels say of a photo: which it is, how they call it, its faces by name, and its size."""
+
+    photo: Path
+    stated: str
+    faces: Sequence[tuple[str, Labels]]
+    size: Size | None = None
 
 
-def _read(source: Source, format: str, own: Scheme, told: annotated.Told) -> Iterator[Found]:
+def _read(source: Source, format: str, own: Scheme, told: annotated.Told) -> Iterator[_Photo]:
     if format in ("pts", "tem"):
         yield from _beside(source.path, format, own, told)
         return
     top = source.photos or (source.path if source.path.is_dir() else source.path.parent)
-    photos = _Photos(top)
-    seen: set[Path] = set()
+    # labelme's paths start at its own file
+    photos = StatedPhotos(top, format in FOLDERS, bool(source.photos) or format != "labelme")
+    entries: list[tuple[Path, PhotoLabels]] = []
     for file in _files(source.path, format):
         try:
             for entry in _photo_labels(file, format, own, told):
-                photo = photos.find(entry.photo, file.parent)
-                if photo is None:
-                    told(NO_PHOTO, f"{file}: its photo {entry.photo} is not in {top}: set photos to its folder")
-                    continue
-                if entry.faces:
-                    seen.add(photo)
-                for k, labels in enumerate(entry.faces, start=1):
-                    yield photo, f"{photo.stem}#{k}" if len(entry.faces) > 1 else photo.stem, labels, entry.size
+                entries.append((file, entry))
         except HrlmError as e:
             told(UNREADABLE_LABELS, str(e))
+    seen: set[Path] = set()
+    places = photos.find([(file.parent, entry.photo) for file, entry in entries])
+    for (file, entry), photo in zip(entries, places, strict=True):
+        if photo is None:
+            told(NO_PHOTO, f"{file}: its photo {entry.photo} is not in {top}: add it, or set photos to its folder")
+            continue
+        if entry.faces:
+            seen.add(photo.resolve())
+        names = [f"{photo.stem}#{k}" if len(entry.faces) > 1 else photo.stem for k in range(1, len(entry.faces) + 1)]
+        yield _Photo(photo, entry.photo, list(zip(names, entry.faces, strict=True)), entry.size)
     # beside a table that names its photos there may be anything
-    for photo in sorted(set(photos.every) - seen) if source.photos or source.path.is_dir() else ():
-        told(NO_LABELS, f"{photo}: has no landmarks: passed over")
+    for photo in photos.every if source.photos or source.path.is_dir() else ():
+        if photo.resolve() not in seen:
+            told(NO_LABELS, f"{photo}: has no landmarks: passed over")
 
 
 def _files(path: Path, format: str) -> list[Path]:
     if path.is_file():
         return [path]
     if format == "hrlm":
-        return [p for p in sorted(path.rglob("*.json")) if result_json.looks_like_result(p)]
+        return [p for p in files_in(path) if p.suffix == ".json" and result_json.looks_like_result(p)]
     if format == "labelme":
-        return [p for p in sorted(path.rglob("*.json")) if annotated.looks_like_labelme(p)]
+        return [p for p in files_in(path) if p.suffix == ".json" and annotated.looks_like_labelme(p)]
     if format == "xmp":
-        return sorted(path.rglob("*.xmp"))
+        return [p for p in files_in(path) if p.suffix == ".xmp"]
     raise ConfigError(f"{path}: {format} is one file for all photos: name the file itself")
 
 
@@ -276,73 +298,57 @@ def _wrong_count(where: Any, count: int, own: Scheme) -> str:
     return f"{where}: has {count} points where {own.name} has {len(own)}: passed over, say the scheme it was made for"
 
 
-def _beside(folder: Path, format: str, own: Scheme, told: annotated.Told) -> Iterator[Found]:
+def _beside(folder: Path, format: str, own: Scheme, told: annotated.Told) -> Iterator[_Photo]:
     """Photos with `.pts`, `.tem` or corrections beside them."""
     truth = _templates(folder) if format == "tem" else find_truth([folder])
     for problem in truth.problems:
         told(NO_PHOTO, problem)
+    if count := len(truth.unchecked):
+        photos = "photos are" if count > 1 else "photo is"
+        told(UNCHECKED, f"{folder}: {count} corrected {photos} not marked as checked: {CURE}")
     for found in truth.annotated:
         for file in found.files:
-            for label, labels in _landmarks(file, own, told):
-                yield found.photo, label, labels, None
+            yield _landmarks(found.photo, file, own, told)
     if folder.is_dir():
-        labelled = {a.photo.resolve() for a in truth.annotated}
-        for photo in _walk(folder):
-            if photo.resolve() not in labelled:
+        known = {p.resolve() for p in (*(a.photo for a in truth.annotated), *truth.unchecked)}
+        for photo in photos_of(files_in(folder)):
+            if photo.resolve() not in known:
                 told(NO_LABELS, f"{photo}: has no landmarks: passed over")
 
 
-def _landmarks(file: Path, own: Scheme, told: annotated.Told) -> Iterator[tuple[str, Labels]]:
+def _landmarks(photo: Path, file: Path, own: Scheme, told: annotated.Told) -> _Photo:
+    size = None
     try:
         if corrections.is_correction(file):
-            faces = corrections.read(file).faces
-            read = [(f"{file.stem}#{k}", Labels(f.landmarks, f.invisible)) for k, f in enumerate(faces, start=1)]
+            correction = corrections.read(file)
+            size = (correction.photo.width, correction.photo.height)
+            faces = enumerate(correction.faces, start=1)
+            read = [(f"{file.stem}#{k}", Labels(f.landmarks, f.invisible)) for k, f in faces]
         else:
             points = tem.read(file) if file.suffix.lower() == ".tem" else pts.read(file)
             read = [(file.stem, Labels(points))]
     except HrlmError as e:
         told(annotated.NOT_A_NUMBER if "nan" in str(e).lower() else UNREADABLE_LABELS, str(e))
-        return
-    for label, labels in read:
-        if len(labels.points) == len(own):
-            yield label, labels
-        else:
+        return _Photo(photo, "", ())
+    for _, labels in read:
+        if len(labels.points) != len(own):
             told(WRONG_SCHEME, _wrong_count(file, len(labels.points), own))
+    return _Photo(photo, "", [one for one in read if len(one[1].points) == len(own)], size)
 
 
 def _templates(folder: Path) -> FoundTruth:
     found = FoundTruth()
-    photos = {p.with_suffix(""): p for p in _walk(folder)}
-    for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".tem"):
-        if photo := photos.get(file.with_suffix("")):
-            found.annotated.append(AnnotatedPhoto(photo, (file,)))
+    files = files_in(folder)
+    photos: defaultdict[Path, list[Path]] = defaultdict(list)
+    for photo in photos_of(files):
+        photos[photo.with_suffix("")].append(photo)
+    for file in (p for p in files if p.suffix.lower() == ".tem"):
+        owners = photos.get(file.with_suffix(""), [])
+        if len(owners) == 1:
+            found.annotated.append(AnnotatedPhoto(owners[0], (file,)))
         else:
-            found.problems.append(f"{file}: no photo beside it has its name: passed over, rename one")
+            found.problems.append(stray(file, owners))
     return found
-
-
-def _walk(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file())
-
-
-class _Photos:
-    """The photos that a table may mean: by path, else by a name that only one photo of the folder has."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.every = _walk(top)
-        self._by_name: defaultdict[str, list[Path]] = defaultdict(list)
-        for photo in self.every:
-            self._by_name[photo.name].append(photo)
-            self._by_name[photo.stem].append(photo)
-
-    def find(self, stated: str, beside: Path) -> Path | None:
-        windows = PureWindowsPath(stated)
-        for place in (self.top / stated, self.top.joinpath(*windows.parts), beside / stated):
-            if place.is_file():
-                return place
-        named = self._by_name.get(windows.name, [])
-        return named[0] if len(named) == 1 else None
 
 
 def _mapped(labels: Labels, pairs: Sequence[tuple[int, int]], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -354,22 +360,11 @@ def _mapped(labels: Labels, pairs: Sequence[tuple[int, int]], count: int) -> tup
     return points, visible
 
 
-def _listed(file: Path | None, photos: Mapping[Path, Any], source: Source) -> set[Path]:
-    """The photos that a list names: by path below the source, by name or by name without ending."""
+def _listed(file: Path | None, source: Source, held: Sequence[tuple[Path, str]]) -> dict[Path, Path]:
+    """The photos of a source that one of its lists names, by their real paths: labelled ones and others."""
     if file is None:
-        return set()
-    try:
-        lines = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"{file}: cannot be read ({e}): give a text file of photo names, one a line") from e
-    names: defaultdict[str, set[Path]] = defaultdict(set)
-    for photo in {*photos, *(_walk(source.photos or source.path) if (source.photos or source.path).is_dir() else ())}:
-        inside = photo.relative_to(source.path) if photo.is_relative_to(source.path) else Path(photo.name)
-        for name in {photo.name, photo.stem, inside.as_posix(), inside.with_suffix("").as_posix()}:
-            names[name].add(photo)
-    listed = [line for line in lines if line]
-    lost = [name for name in listed if name not in names]
-    if lost or not listed:
-        what = f"names {lost[0]}{f' and {len(lost) - 1} more' if len(lost) > 1 else ''}" if lost else "names no photo"
-        raise DataError(f"{file}: {what}, which {source.path} does not hold: mend the list")
-    return set().union(*(names[name] for name in listed))
+        return {}
+    top = source.path if source.path.is_dir() else source.path.parent
+    folder = source.photos or source.path
+    lying = [(photo, "") for photo in photos_of(files_in(folder))] if folder.is_dir() else []
+    return listed(file, [*held, *lying], [top, *([source.photos] if source.photos else [])], source.path)

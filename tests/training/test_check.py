@@ -22,7 +22,7 @@ MIRROR = list(SCHEME.mirror)
 
 
 def config(tmp_path: Path, *sources: Source) -> TrainConfig:
-    return TrainConfig("m", tmp_path / "out", sources, (Stage("s", ("global",), samples=8, max_side=256),))
+    return TrainConfig("m", tmp_path / "out", sources, (Stage("s", ("global",), samples=16, max_side=256),))
 
 
 def coco(path: Path, photo: str, faces: list[np.ndarray], size: tuple[int, int]) -> None:
@@ -149,6 +149,16 @@ def test_good_data_is_left_in_peace_and_shown(tmp_path: Path) -> None:
     # landmarks are drawn in green
     assert ((sheet == (0, 220, 0)).all(-1)).sum() > 1000
     assert "no fault found" in (tmp_path / "out" / "check" / "check.txt").read_text()
+
+
+def test_where_every_source_validates_nothing_trains(tmp_path: Path) -> None:
+    write(tmp_path / "a", "ab")
+    lines, sound = run_check(config(tmp_path, Source(tmp_path / "a", validate=True)))
+    assert not sound
+    assert [line for line in lines if line.startswith("no sheet of augmented faces: no face is left to train on")]
+    # one line, not one for each landmark
+    assert f"{faults.UNUSABLE}: 1" in lines
+    assert not [line for line in lines if faults.UNTAUGHT in line]
 
 
 def test_a_test_photo_among_the_training_photos_is_told(tmp_path: Path) -> None:

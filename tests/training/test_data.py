@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from drawn import COLOURS, SCHEME, draw
 from loading import load_samples
+from PIL import Image
 
 from hrlm.errors import DataError
+from hrlm.formats import pts
 from hrlm.models.build import ModelConfig
 from hrlm.schemes import parse_scheme
 from hrlm.training.augment import augment_photo
@@ -54,6 +56,77 @@ def test_folders_without_data_are_named(tmp_path: Path) -> None:
         load_samples(tmp_path / "gone", MARKS, 1000)
     with pytest.raises(DataError, match="no landmark file of a known format"):
         load_samples(tmp_path, MARKS, 1000)
+
+
+def table(folder: Path, sizes: dict[str, tuple[int, int]], faces: int = 1) -> Source:
+    """A table of the drawn photos that states these sizes."""
+    rows = [",".join(["photo", "width", "height", *(f"{k}{i}" for i in range(4) for k in "xy")])]
+    for name, size in sizes.items():
+        points = pts.read(folder / f"{name}.pts")
+        # a second face lies to the right of the photo
+        for k in range(faces):
+            rows.append(",".join(map(str, [f"{name}.png", *size, *(points + np.array([130 * k, 0])).ravel()])))
+    (folder / "table.csv").write_text("\n".join(rows))
+    return Source(folder / "table.csv")
+
+
+def test_labels_of_a_photo_of_another_size_do_not_train(tmp_path: Path) -> None:
+    draw(tmp_path, 3)
+    lines: list[str] = []
+    source = table(tmp_path, {"d00": (160, 160), "d01": (1280, 1600), "d02": (160, 160)}, faces=2)
+    loaded = load_sources([source], MARKS, 1000, Memory(1 << 30), lines.append)[0]
+    assert [e.photo.name for e in loaded.training.entries] == ["d00.png", "d02.png"]
+    beyond, resized, last = lines
+    # the faces beyond the edge each by its name, the photo of another size once for both
+    assert "(table/d00#2): most of its landmarks lie outside of it, which has 160 x 160" in beyond
+    assert "d01.png: its labels are of a photo of 1280 x 1600, it has 160 x 160: export" in resized
+    assert "d02#2" in last
+    # without room in memory they are found out when they are shown
+    lines.clear()
+    entries = load_sources([source], MARKS, 1000, Memory(0), lines.append)[0].training
+    assert max(max(s.pixels.shape) for s in entries[:]) < 160
+    (tmp_path / "d00.png").unlink()
+    Image.new("RGB", (80, 80)).save(tmp_path / "d00.png")
+    assert entries[0].name == entries[1].name
+    assert "d00.png: its labels are of a photo of 160 x 160, it has 80 x 80" in lines[-1]
+
+
+@pytest.mark.parametrize(("stated", "trains"), [((160, 120), True), ((120, 160), False)])
+def test_a_photos_size_is_that_of_the_upright_photo(tmp_path: Path, stated: tuple[int, int], trains: bool) -> None:
+    draw(tmp_path, 2)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = Image.open(tmp_path / "d00.png").crop((0, 0, 160, 120))
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "d00.png", exif=exif)
+    lines: list[str] = []
+    loaded = load_sources(
+        [table(tmp_path, {"d00": stated, "d01": (160, 160)})], MARKS, 1000, Memory(1 << 30), lines.append
+    )[0]
+    assert len(loaded.training) == (2 if trains else 1)
+    if trains:
+        assert lines == []
+        assert max(colour_errors(loaded.training[0].pixels, loaded.training[0].points)) < 12
+    else:
+        assert (
+            "its labels are of a photo of 120 x 160, upright it has 160 x 120: label it as a person sees it" in lines[0]
+        )
+
+
+def test_a_larger_face_crop_finds_the_photo_around_the_face(tmp_path: Path) -> None:
+    draw(tmp_path, 1)
+    image = Image.new("RGB", (640, 640), (250, 0, 250))
+    image.paste(Image.open(tmp_path / "d00.png"), (240, 240))
+    image.save(tmp_path / "d00.png")
+    points = pts.read(tmp_path / "d00.pts") + 240
+    pts.write(tmp_path / "d00.pts", points)
+    extent = float(np.ptp(points, axis=0).max())
+
+    def side(**margin: float) -> float:
+        loaded = load_sources([Source(tmp_path)], MARKS, 1000, Memory(1 << 30), print, **margin)[0]
+        return max(loaded.training[0].pixels.shape) / extent
+
+    assert side() == side(margin=1.2) == side(margin=1.5) == pytest.approx(2.2, abs=0.05)
+    assert side(margin=3) == pytest.approx(4.4, abs=0.05)
 
 
 def test_every_so_many_th_photo_validates_and_none_twice(tmp_path: Path) -> None:

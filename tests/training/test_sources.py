@@ -10,6 +10,7 @@ import pytest
 from heads import SIDE, heads, save, write
 
 from hrlm.errors import ConfigError, DataError
+from hrlm.formats import corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.catalogue import FORMATS, write_photo, write_run
 from hrlm.formats.values import box_of
@@ -17,7 +18,7 @@ from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
 from hrlm.schemes import load_scheme, parse_scheme
 from hrlm.training.config import Source, read_config
 from hrlm.training.shapes import mean_shape
-from hrlm.training.sources import LabelledFace, SourceFaces, landmark_pairs, read_source, told_format
+from hrlm.training.sources import UNCHECKED, LabelledFace, SourceFaces, landmark_pairs, read_source, told_format
 
 SCHEME = load_scheme("ibug68")
 NAMES = "abc"
@@ -96,8 +97,9 @@ def test_every_format_is_told_and_gives_the_same_faces(
     for name, (pixels, _) in zip(NAMES, heads(), strict=False):
         save(tmp_path / f"{name}.png", pixels)
     path = make(tmp_path)
-    assert told_format(path) == format
-    found = read_source(Source(path), SCHEME)
+    if format != "hrlm":
+        assert told_format(path) == format
+    found = read_source(Source(path, format=format if format == "hrlm" else ""), SCHEME)
     assert not found.problems
     assert [f.photo.name for f in found.training] == ["a.png", "b.png", "c.png"]
     for face, (_, points) in zip(found.training, heads(), strict=False):
@@ -229,6 +231,72 @@ def test_a_tables_photos_are_found_elsewhere_by_folder_or_lone_name(tmp_path: Pa
     with pytest.raises(DataError, match="no face of it can be used"):
         read_source(Source(table), SCHEME)
     assert len(read_source(Source(table, photos=tmp_path / "photos"), SCHEME).training) == 3
+
+
+@pytest.mark.parametrize("make", [as_pts, as_tem, as_labelme])
+def test_photos_and_labels_are_taken_as_detection_takes_photos(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """Links are followed, a raw file beside its JPEG is the same shot, pictures that hrlm made are none."""
+    real, folder = tmp_path / "real", tmp_path / "data"
+    for name, (pixels, _) in zip(NAMES, heads(), strict=False):
+        save(real / f"{name}.png", pixels)
+        (real / f"{name.upper()}.CR2").touch()
+        (real / f"{name}.nef").touch()
+    (real / "a.overlay.jpg").touch()
+    make(real)
+    folder.mkdir()
+    (folder / "linked").symlink_to(real, target_is_directory=True)
+    (real / "round").symlink_to(folder, target_is_directory=True)
+    found = read_source(Source(folder), SCHEME)
+    assert [f.photo for f in found.training] == [folder / "linked" / f"{name}.png" for name in NAMES]
+    assert found.problems == []
+
+
+def test_a_template_of_two_photos_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "ab")
+    for name in "ab":
+        (tmp_path / f"{name}.pts").unlink()
+    as_tem(tmp_path)
+    (tmp_path / "c.tem").unlink()
+    save(tmp_path / "b.jpg", heads()[0][0])
+    found = read_source(Source(tmp_path), SCHEME)
+    assert one(found).photo.name == "a.png"
+    assert any("b.tem: b.jpg and b.png beside it has its name" in p.message for p in found.problems)
+
+
+def test_labelme_is_told_however_many_photos_there_are(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for number in range(2001):
+        (tmp_path / "images" / f"{number}.jpg").touch()
+    (tmp_path / "labels").mkdir()
+    as_labelme(tmp_path / "labels")
+    assert told_format(tmp_path) == "labelme"
+
+
+def test_what_was_detected_and_not_checked_is_no_truth_unless_it_is_said_to_be(tmp_path: Path) -> None:
+    as_hrlm(tmp_path)
+    refusal = r"holds results, none of them checked.*: mark photos as checked on the review page.*or say format: hrlm"
+    with pytest.raises(DataError, match=refusal):
+        read_source(Source(tmp_path), SCHEME)
+    # the files of a run with --format pts, of a photo with two faces
+    for name in ("a", "a_2", "b", "c"):
+        pts.write(tmp_path / f"{name}.pts", heads()[0][1])
+    with pytest.raises(DataError, match=refusal):
+        read_source(Source(tmp_path), SCHEME)
+
+
+def test_corrections_that_nobody_marked_as_checked_are_told(tmp_path: Path) -> None:
+    write(tmp_path, NAMES)
+    for name, (pixels, points) in zip(NAMES, heads(), strict=False):
+        (tmp_path / f"{name}.pts").unlink()
+        info = PhotoInfo(f"{name}.png", pixels.shape[1], pixels.shape[0])
+        faces, model = (corrections.CorrectedFace(points),), ModelInfo("m", "ibug68", "1")
+        made = corrections.Correction(info, f"{name}.png", model, 1, "", name == "a", faces)
+        corrections.write(tmp_path / f"{name}.corrected.json", made)
+    found = read_source(Source(tmp_path), SCHEME)
+    assert one(found).size == heads()[0][0].shape[1::-1]
+    (problem,) = found.problems
+    assert problem.kind == UNCHECKED
+    assert "2 corrected photos are not marked as checked: mark photos as checked on the review page" in problem.message
 
 
 def test_real_templates_are_read_in_their_own_scheme(shared: Path) -> None:

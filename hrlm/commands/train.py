@@ -113,7 +113,7 @@ def _export(what: str, out: Path | None, talk: Talk) -> None:
     folder = out or Path()
     if what.endswith((".yaml", ".yml")):
         settings = read_config(Path(what))
-        what, folder = str(settings.out / f"hrlm-{settings.name}.safetensors"), out or settings.out
+        what, folder = str(settings.weights), out or settings.out
     export_onnx(load_model(what), folder, talk.say)
 
 

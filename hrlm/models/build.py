@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 
 from hrlm.errors import ModelError
+from hrlm.formats.atomic import write_whole
 from hrlm.models.files import weights_folder
 from hrlm.models.native import NativeLevel
 from hrlm.models.nets import LandmarkModel
@@ -67,6 +68,9 @@ class ModelConfig:
                     raise ModelError(f"{field} is {size}: make it a multiple of 32")
         if self.regional_coarsest not in (16, 32):
             raise ModelError(f"regional_coarsest is {self.regional_coarsest}: make it 16 or 32")
+        for field in ("global_width", "regional_width", "face_margin", "native_width", "native_unit"):
+            if getattr(self, field) <= 0:
+                raise ModelError(f"{field} is {getattr(self, field)}: make it more than 0")
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,11 @@ def build_model(config: ModelConfig) -> LandmarkModel:
             raise ModelError(f"region_sizes must be one size for each of the {len(net.scheme.regions)} regions")
         net.region_sizes = config.region_sizes
     if config.native:
+        strange = [i for i in config.native if not 0 <= i < len(net.scheme)]
+        if strange:
+            raise ModelError(
+                f"native lists {strange[0]}: {net.scheme.name} has the landmarks 0 to {len(net.scheme) - 1}"
+            )
         net.native = NativeLevel(net.scheme, config.native, config.native_width, config.native_unit)
     if config.shape_modes:
         net.shape_model = ShapeModel(net.scheme, config.shape_modes)
@@ -122,6 +131,9 @@ def save_model(path: Path, net: LandmarkModel, config: ModelConfig, metadata: Ma
 
     Args:
         metadata: JSON-able; at least `version`, `trained_on` and `terms`.
+
+    Raises:
+        WriteError: the file cannot be written.
     """
     tensors = {
         k: (v.half() if v.is_floating_point() and not k.startswith(CALIBRATION) else v).contiguous()
@@ -129,9 +141,7 @@ def save_model(path: Path, net: LandmarkModel, config: ModelConfig, metadata: Ma
         if not k.endswith("num_batches_tracked")
     }
     header = {"format": FORMAT, "config": json.dumps(asdict(config)), "about": json.dumps(dict(metadata))}
-    partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata=header)
-    partial.replace(path)
+    write_whole(path, serialised(tensors, metadata=header))
 
 
 def find_weights(model: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hrlm.errors import HrlmError, ModelError
-from hrlm.formats.atomic import replacing
+from hrlm.formats.atomic import WriteError, replacing
 from hrlm.training.batches import Batch
 from hrlm.training.config import Stage
 
@@ -49,6 +50,19 @@ class Best:
     def content(self) -> dict[str, Any]:
         """As `best.pt` holds it."""
         return {"stage": self.stage, "step": self.step, "figures": self.figures, "ema": self.ema}
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder of a training's files, and sure that it takes some: not only when there are results.
+
+    Raises:
+        WriteError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as e:
+        raise WriteError(folder, e) from e
 
 
 def save(path: Path, content: dict[str, Any]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
-from hrlm.errors import ConfigError
+from hrlm.errors import ConfigError, HrlmError
+from hrlm.models.build import ModelConfig
+from hrlm.training.entries import read_entries
 
-T = TypeVar("T")
 # starts that are no weight file
 FRESH = ("imagenet", "random")
 PARTS = ("global", "attention", "regional", "native")
@@ -164,8 +165,12 @@ class Stage:
             )
         if "native" in self.train and self.elongation != 1:
             raise ConfigError(f"stage {self.name}: level 2 learns from round labels: leave out elongation")
-        if min(self.samples, self.batch, self.max_side) <= 0 or self.rate <= 0:
-            raise ConfigError(f"stage {self.name}: samples, batch, max_side and rate must be positive")
+        if min(self.samples, self.batch, self.max_side, self.rate, self.sigma) <= 0:
+            raise ConfigError(f"stage {self.name}: samples, batch, max_side, rate and sigma must be positive")
+        if min(self.coordinate_weight, self.backbone_rate, self.validate_every) < 0:
+            raise ConfigError(
+                f"stage {self.name}: coordinate_weight, backbone_rate and validate_every must not be negative"
+            )
         for key, allowed in (
             ("objective", OBJECTIVES),
             ("precision", PRECISIONS),
@@ -185,6 +190,10 @@ class Stage:
             raise ConfigError(f"stage {self.name}: accumulate must divide the batch of {self.batch} into equal parts")
         if self.patience and not self.validate_every:
             raise ConfigError(f"stage {self.name}: patience counts validations: set validate_every as well")
+        if not self.steps:
+            raise ConfigError(
+                f"stage {self.name}: {self.samples} samples are not one step of a batch of {self.batch}: raise samples"
+            )
 
 
 @dataclass(frozen=True)
@@ -227,6 +236,17 @@ class TrainConfig:
     model: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.name or any(c in "/\\" or not c.isprintable() for c in self.name):
+            raise ConfigError(f"name is {self.name!r}: it names a file: leave out slashes, and say where with out")
+        model = read_entries(ModelConfig, self.model, "model", without=("name", "scheme", "shape_modes"))
+        object.__setattr__(self, "model", model)
+        ModelConfig("", "", **model)
+        if not 0 <= self.seed < 1 << 32:
+            raise ConfigError(f"seed is {self.seed}: give a number from 0 to {(1 << 32) - 1}")
+        if not 0 <= self.ema <= 1:
+            raise ConfigError(f"ema is {self.ema}: it is a share: give a number from 0 to 1")
+        if min(self.workers, self.checkpoint_seconds) < 0:
+            raise ConfigError("workers and checkpoint_seconds must not be negative")
         if self.start not in FRESH and not self.start.endswith(".safetensors"):
             raise ConfigError(f"start is {self.start!r}: give imagenet, random or a .safetensors file")
         if self.keep not in ("last", "best"):
@@ -242,10 +262,24 @@ class TrainConfig:
         if not self.native and any("native" in s.train for s in self.stages):
             raise ConfigError("native learns in a training of its own: take its stage into another configuration")
         cache_bytes(self.cache)
+        for key in ("start", "style_judge"):
+            if _same_file(Path(getattr(self, key)), self.weights):
+                raise ConfigError(f"{key} ({self.weights}) would be replaced by the result: change name or out")
         training = [s for s in self.data if not s.validate]
         shared = sum(s.share for s in training)
         if shared > 1 + 1e-9 or (shared < 1 - 1e-9 and all(s.share for s in training) and training):
             raise ConfigError(f"the sources' shares add up to {shared:g}: give 1 in all, or leave one source without")
+        unseen = [s for s in training if not s.share and s.validation_every != 1]
+        if shared > 1 - 1e-9 and unseen and self.stages:
+            raise ConfigError(
+                f"{unseen[0].path} has no share, and the others' add up to 1, so that it would never be shown: "
+                "lower their shares, or let it validate"
+            )
+
+    @property
+    def weights(self) -> Path:
+        """The file that is written in the end."""
+        return self.out / f"hrlm-{self.name}.safetensors"
 
     @property
     def native(self) -> bool:
@@ -261,6 +295,13 @@ class TrainConfig:
     def max_side(self) -> int:
         """What faces are kept with at most, long side in pixels."""
         return max((s.max_side for s in self.stages), default=Stage.max_side)
+
+
+def _same_file(a: Path, b: Path) -> bool:
+    try:
+        return a.samefile(b)
+    except OSError:
+        return False
 
 
 def cache_bytes(text: str) -> int:
@@ -289,40 +330,25 @@ def read_config(path: Path) -> TrainConfig:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise ConfigError(f"{path}: cannot be read ({e.strerror}): check the path") from e
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
+    # of a date that there is not, too
+    except (yaml.YAMLError, ValueError) as e:
         raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(e).split())}") from e
     try:
         return _build(data, path.parent)
-    except (ConfigError, TypeError, ValueError) as e:
+    except HrlmError as e:
         raise ConfigError(f"{path}: {e}") from None
 
 
 def _build(data: Any, folder: Path) -> TrainConfig:
     if not isinstance(data, dict):
         raise ConfigError("must be a mapping with name, out, data and stages")
-    data = dict(data)
     for key in ("name", "out", "data", "stages"):
         if not data.get(key) and (key, data.get(key)) != ("stages", []):
             raise ConfigError(f"lacks {key!r}: add it")
-    data["out"] = folder / data["out"]
-    sources = [_make(Source, d, "data") for d in data["data"]]
-    data["data"] = tuple(s.placed(folder) for s in sources)
-    lists = ("train", "draw_sizes")
-    data["stages"] = tuple(
-        _make(Stage, {**d, **{k: tuple(d.get(k, ())) for k in lists}}, "stages") for d in data["stages"]
-    )
+    entries = read_entries(TrainConfig, data, "")
+    entries["out"] = folder / entries["out"]
+    entries["data"] = tuple(source.placed(folder) for source in entries["data"])
     for key in ("scheme", "start", "style_judge"):
-        value = str(data.get(key, ""))
-        if value.endswith((".yaml", ".yml", ".safetensors")):
-            data[key] = str(folder / value)
-    return _make(TrainConfig, data, "configuration")
-
-
-def _make(kind: type[T], values: Any, where: str) -> T:
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: {values!r} must be a mapping")
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    unknown = set(values) - known
-    if unknown:
-        raise ConfigError(f"{where}: unknown entry {min(unknown)!r}; known are {', '.join(sorted(known))}")
-    return kind(**values)
+        if entries.get(key, "").endswith((".yaml", ".yml", ".safetensors")):
+            entries[key] = str(folder / entries[key])
+    return TrainConfig(**entries)

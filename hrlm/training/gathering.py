@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +12,12 @@ import torch
 from hrlm.errors import DataError
 from hrlm.models.build import load_model
 from hrlm.schemes import Scheme
+from hrlm.training.begun import described_data
 from hrlm.training.config import TrainConfig, cache_bytes
 from hrlm.training.conventions import Convention, fit_convention
 from hrlm.training.data import Joined, Memory, Sample, Samples, Say, SourceSamples, load_sources
 from hrlm.training.style import judge, stylised
-from hrlm.training.validation import estimates, mahalanobis
+from hrlm.training.validation import looks, mahalanobis
 
 # faces that settle how a source's labels differ from the starting model's
 CONVENTION_FACES = 2000
@@ -30,12 +32,14 @@ class Gathered:
         shares: of the faces shown, as of `batches.places_in_groups`.
         validation: faces that are never trained on.
         prior: for level 2, whose labels stay as they are, how the start's estimates differ from them.
+        described: of `begun.described_data`.
     """
 
     groups: list[Samples]
     shares: list[float]
     validation: Sequence[Sample]
     prior: Prior | None
+    described: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,26 @@ class Prior:
 
 
 def gather(
-    config: TrainConfig, scheme: Scheme, device: torch.device, say: Say, refined: Sequence[int] = ()
+    config: TrainConfig, scheme: Scheme, device: torch.device, say: Say, margin: float, refined: Sequence[int] = ()
 ) -> Gathered:
     """Read every source.
 
     Args:
+        margin: as of `ModelConfig.face_margin`.
         refined: the landmarks that level 2 looks at, where it learns.
 
     Raises:
-        DataError: nothing usable in one of them.
+        DataError: nothing usable in one of them, or no face for what the configuration does with validation faces.
     """
     memory = Memory(cache_bytes(config.cache))
     groups: list[Samples] = []
     shares, styles, prior = [], [], None
     validation: list[Samples] = []
-    for own in load_sources(config.data, scheme, config.max_side, memory, say):
+    loaded = load_sources(config.data, scheme, config.max_side, memory, say, margin)
+    described = described_data(loaded)
+    if not any(len(own.validation) for own in loaded):
+        _do_without_validation(config, say)
+    for own in loaded:
         source = own.source
         say(f"{source.path.name}: {len(own.training)} faces to train on, {len(own.validation)} to validate on")
         if source.own_convention:
@@ -88,7 +97,23 @@ def gather(
         raise DataError("no face is left to train on: every source validates")
     if any(styles):
         groups = _with_styled(groups, styles, config, scheme, device, memory, say)
-    return Gathered(groups, shares, Joined(validation), prior)
+    return Gathered(groups, shares, Joined(validation), prior, described)
+
+
+def _do_without_validation(config: TrainConfig, say: Say) -> None:
+    for needed, what in (
+        (config.keep == "best", "keep: best"),
+        (not config.stages, "stages: []"),
+        (any(s.patience for s in config.stages), "patience"),
+    ):
+        if needed:
+            raise DataError(f"{what} chooses by validation faces, and there are none: set validation_every")
+    idle = ", validate_every does nothing" if any(s.validate_every for s in config.stages) else ""
+    uncalibrated = "" if config.native else " and how sure they say to be stays uncalibrated"
+    say(
+        f"no face validates{idle}: nothing tells how good the weights are{uncalibrated}; "
+        "set a source's validation_every to have some"
+    )
 
 
 def _with_styled(
@@ -114,10 +139,12 @@ def _convention(
 ) -> tuple[Convention, float]:
     """From a source's labels to the convention of the weights that training starts from, and `Prior.share`."""
     start = load_model(config.start, device)
-    samples = list(Joined([own.training, own.validation], CONVENTION_FACES))
-    found = estimates(start.net, start.config, samples, device)
-    labels = [s.points for s in samples]
-    convention = fit_convention([points for points, _ in found], labels, scheme, [s.visible for s in samples])
+    # each face is read once, and none is kept: the cache is all that faces may take
+    seen = list(looks(start.net, start.config, Joined([own.training, own.validation], CONVENTION_FACES), device))
+    labels = [points for look in seen for points in look.labels.numpy()]
+    visible = [each for look in seen for each in look.visible.numpy() > 0]
+    found = [pair for look in seen for pair in zip(*(part.numpy() for part in look.levels[1]), strict=True)]
+    convention = fit_convention([points for points, _ in found], labels, scheme, visible)
     distances = []
     for (points, covariance), truth in zip(found, labels, strict=True):
         meant = truth + convention.offsets[0] @ np.linalg.inv(scheme.face_frame(truth))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hrlm.errors import DependencyError
+from hrlm.formats.atomic import WriteError
 from hrlm.training.native_step import NATIVE_FIGURES
 from hrlm.training.validation import FIGURES
 
@@ -75,15 +76,21 @@ class Log:
             samples: shown in this stage.
             before: shown in the stages before it.
             figures: by column.
+
+        Raises:
+            WriteError: the file cannot be written.
         """
         row = {"time": f"{time.time():.0f}", "stage": stage, "samples": samples}
         row |= {name: f"{value:.5f}" for name, value in figures.items()}
-        columns = self._columns()
-        with self.path.open("a", newline="", encoding="utf-8") as f:
-            writer = csv.DictWriter(f, columns or COLUMNS, extrasaction="ignore")
-            if not columns:
-                writer.writeheader()
-            writer.writerow(row)
+        try:
+            columns = self._columns()
+            with self.path.open("a", newline="", encoding="utf-8") as f:
+                writer = csv.DictWriter(f, columns or COLUMNS, extrasaction="ignore")
+                if not columns:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as e:
+            raise WriteError(self.path, e) from e
         if self._events is not None:
             for name, value in figures.items():
                 group = "validation" if name in VALIDATION else "training"

@@ -50,7 +50,7 @@ def rehearse(config: TrainConfig, device: torch.device, say: Say) -> None:
                 say("smoke: stopped on purpose, going on from the checkpoint")
         second = Trainer(short, device, say, lambda *_: None)
         second.groups, second.shares, second.validation = first.groups, first.shares, first.validation
-        second.faces_to_fit = FACES_TO_FIT
+        second.described, second.faces_to_fit = first.described, FACES_TO_FIT
         load_model(second.run(), device)
         say("smoke: " + ("all stages, checkpoint, resume, " if stages else "") + "validation and writing work")
 

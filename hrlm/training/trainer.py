@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from hrlm.errors import ConfigError, DataError
 from hrlm.finding import FaceFinder
 from hrlm.geometry import face_crop
 from hrlm.models.build import load_model, save_model
 from hrlm.models.native import NativeLevel
 from hrlm.schemes import load_scheme
 from hrlm.training.batches import Batch, training_batches
-from hrlm.training.checkpoints import Best, Place, load, refuse, save, save_failed
+from hrlm.training.begun import described, refuse_changes
+from hrlm.training.checkpoints import Best, Place, check_writable, load, refuse, save, save_failed
 from hrlm.training.config import FRESH, Stage, TrainConfig
 from hrlm.training.conventions import mean_move
 from hrlm.training.data import Entry, Joined, Sample, Samples
@@ -32,7 +32,7 @@ from hrlm.training.native_step import validate_native
 from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
 from hrlm.training.placement import placement
 from hrlm.training.shape_fitting import ENOUGH, fit_shape_model
-from hrlm.training.starting import start
+from hrlm.training.starting import check_stages, start
 from hrlm.training.step import batch_losses
 from hrlm.training.validation import calibrate, change_table, predict, region_errors, validate
 
@@ -67,14 +67,7 @@ class Trainer:
     ) -> None:
         self.config, self.device, self.say, self.progress = config, device, say, progress
         self.processes = processes or Processes()
-        for stage in config.stages:
-            if stage.batch % (stage.accumulate * self.processes.count):
-                raise ConfigError(
-                    f"stage {stage.name}: a batch of {stage.batch} cannot be split evenly over {self.processes.count} "
-                    f"processes with accumulate {stage.accumulate}: change batch"
-                )
-            if stage.precision == "fp16" and device.type != "cuda":
-                raise ConfigError(f"stage {stage.name}: precision fp16 needs a CUDA GPU: use bf16 or float32")
+        check_stages(config.stages, device, self.processes.count)
         self.scheme = load_scheme(config.scheme)
         started = start(config, self.scheme)
         self.model, self.net = started.model, started.net
@@ -87,6 +80,9 @@ class Trainer:
         self.groups: list[Samples] = []
         self.shares: list[float] = []
         self.validation: Sequence[Sample] = []
+        self.described: dict[str, Any] = {}
+        """The faces, as `begun` describes them."""
+        self.begun: dict[str, Any] = {}
 
     def load_data(self) -> None:
         """Read every source.
@@ -95,8 +91,9 @@ class Trainer:
             DataError: nothing usable in one of them.
         """
         refined = self.net.native.landmarks if self.net.native is not None and self.config.native else ()
-        gathered = gather(self.config, self.scheme, self.device, self.say, refined)
+        gathered = gather(self.config, self.scheme, self.device, self.say, self.model.face_margin, refined)
         self.groups, self.shares, self.validation = gathered.groups, gathered.shares, gathered.validation
+        self.described = gathered.described
         if gathered.prior is not None:
             for net in (self.net, self.ema):
                 if net.native is not None:
@@ -109,14 +106,18 @@ class Trainer:
         return [entry for group in self.groups for entry in group.entries]
 
     def run(self) -> Path:
-        """Train all stages, calibrate and write the weights; returns their path."""
+        """Train all stages, calibrate and write the weights; returns their path.
+
+        Raises:
+            ConfigError: a training that was begun in the same `out` cannot go on with this configuration.
+            HrlmError: the faces cannot be had, a step failed, or something cannot be written.
+        """
         keep_freed_memory()
-        self.out.mkdir(parents=True, exist_ok=True)
+        if self.processes.first:
+            check_writable(self.out)
         if not self.groups:
             self.load_data()
-        for needed, what in ((self.config.keep == "best", "keep: best"), (not self.config.stages, "stages: []")):
-            if needed and not self.validation:
-                raise DataError(f"{what} chooses by validation faces, and there are none: set validation_every")
+        self.begun = described(self.config, self.model, self.scheme, self.described)
         first, state = self._resume()
         if first == 0 and state is None and self.config.start in FRESH:
             points = torch.stack([self._upright(s) for s in self.training])
@@ -134,7 +135,7 @@ class Trainer:
 
     def finish(self) -> Path:
         """Calibrate the averaged weights on the validation faces and write them."""
-        path = self.out / f"hrlm-{self.config.name}.safetensors"
+        path = self.config.weights
         if not self.processes.first:
             self.processes.wait()
             return path
@@ -172,7 +173,7 @@ class Trainer:
     def _move_level_2(self, level: NativeLevel) -> None:
         """Level 2 answers in the convention of the levels before: what they learnt, it has to follow."""
         start = load_model(self.config.start, self.device)
-        faces = list(Joined(self.groups, MOVED_FACES))
+        faces = Joined(self.groups, MOVED_FACES)
         before, after = (
             predict(net, model, faces, self.device)
             for net, model in ((start.net, start.config), (self.ema, self.model))
@@ -206,6 +207,8 @@ class Trainer:
         before = None
         if self.config.start not in FRESH:
             start = load_model(self.config.start, self.device)
+            # by one measure, whatever the scheme was then
+            start.net.scheme = self.scheme
             before = region_errors(start.net, start.config, self.validation, self.device)
         after = region_errors(self.ema, self.model, self.validation, self.device)
         self.say(f"NME in % on the {len(self.validation)} validation faces:")
@@ -373,6 +376,7 @@ class Trainer:
                 "optimizer": optimizer.state_dict(),
                 "scaler": scaler.state_dict(),
                 "generator": generator.get_state(),
+                "begun": self.begun,
             }
             save(self.out / "checkpoint.pt", content)
 
@@ -384,10 +388,17 @@ class Trainer:
             return 0, None
         state = load(path)
         try:
+            stage, step = state["stage"], state["place"]["step"]
+            if "begun" in state:
+                refuse_changes(path, state["begun"], self.begun, stage, step)
+            else:
+                self.say(f"{path}: an older hrlm did not note what it was begun with: see that it was with this")
             self.net.load_state_dict(state["net"])
             self.ema.load_state_dict(state["ema"])
-            stage, step = state["stage"], state["place"]["step"]
         except (KeyError, TypeError, RuntimeError) as e:
             raise refuse(path, e) from e
-        self.say(f"resuming from {path} at stage {stage + 1}, step {step}")
+        if stage < len(self.config.stages):
+            self.say(f"resuming from {path} at stage {stage + 1}, step {step}")
+        else:
+            self.say(f"{path}: is finished already: nothing more is learnt; add a stage, or remove it to begin anew")
         return stage, state if step else None

@@ -51,15 +51,7 @@ def predict(
     net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
 ) -> list[np.ndarray]:
     """The full system's landmarks `(N, 2)` of every sample, in its pixels; levels 0 and 1, without the shape model."""
-    return [points for points, _ in estimates(net, model, samples, device)]
-
-
-def estimates(
-    net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """As `predict`, each with its covariance `(N, 2, 2)`."""
-    full = (look.levels[1] for look in looks(net, model, samples, device))
-    return [each for points, covariance in full for each in zip(points.numpy(), covariance.numpy(), strict=True)]
+    return [points for look in looks(net, model, samples, device) for points in look.levels[1][0].numpy()]
 
 
 def looks(net: LandmarkModel, model: ModelConfig, samples: Sequence[Sample], device: torch.device) -> Iterator[Look]:

@@ -42,6 +42,18 @@ def test_it_trains_and_says_what_it_wrote(config: Path) -> None:
     assert written.is_file()
     assert "NME in % on the 2 validation faces" in told
     assert hrlm(config, "--device", "cpu", "--quiet") == (0, "")
+    assert "checkpoint.pt: is finished already" in hrlm(config, "--device", "cpu")[1]
+    config.write_text(config.read_text() + "seed: 1\n")
+    code, told = hrlm(config, "--device", "cpu", "--quiet")
+    assert code == 2
+    assert f"{written.with_name('checkpoint.pt')}: was begun with another seed (0; now 1): set it back" in told
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(config: Path) -> None:
+    (config.parent / "runs").write_text("a file")
+    code, told = hrlm(config, "--device", "cpu")
+    assert (code, told.count("\n")) == (2, 1)
+    assert "runs: cannot be written" in told
 
 
 def test_smoke_leaves_nothing(config: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from hrlm.errors import ModelError
+from hrlm.formats.atomic import WriteError
 from hrlm.models.build import ModelConfig, build_model, find_weights, load_model, save_model
 from hrlm.schemes import load_scheme
 
@@ -81,3 +82,19 @@ def test_regions_have_a_size_each_or_one_for_all() -> None:
 def test_sizes_that_the_pyramid_cannot_take_are_refused() -> None:
     with pytest.raises(ModelError, match="multiple of 32"):
         ModelConfig("x", "", face_size=250)
+
+
+def test_weights_that_cannot_be_written_are_named_and_leave_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "hrlm-tiny.safetensors"
+    path.mkdir()
+    with pytest.raises(WriteError, match=r"hrlm-tiny\.safetensors: cannot be written .*: check the folder"):
+        save_model(path, build_model(CONFIG), CONFIG, ABOUT)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_hyper_parameters_that_make_no_network_are_refused() -> None:
+    for field in ("global_width", "regional_width", "face_margin", "native_width", "native_unit"):
+        with pytest.raises(ModelError, match=f"{field} is 0: make it more than 0"):
+            replace(CONFIG, **{field: 0})
+    with pytest.raises(ModelError, match="native lists 68: ibug68 has the landmarks 0 to 67"):
+        build_model(replace(CONFIG, native=(0, 68)))

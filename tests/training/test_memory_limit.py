@@ -1,18 +1,23 @@
 """Faces beyond the memory limit are read when they are shown, to the same batches."""
 
 import tracemalloc
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from drawn import SCHEME, draw
 
 from hrlm.errors import ConfigError, DataError
-from hrlm.models.build import ModelConfig
+from hrlm.models.build import ModelConfig, build_model, save_model
 from hrlm.schemes import parse_scheme
 from hrlm.training.batches import training_batches
-from hrlm.training.config import Source, Stage, cache_bytes
-from hrlm.training.data import Memory, Samples, load_sources
+from hrlm.training.config import Source, Stage, TrainConfig, cache_bytes
+from hrlm.training.data import FaceEntry, Memory, Sample, Samples, load_sources
+from hrlm.training.trainer import Trainer
+from hrlm.training.validation import BATCH
 
 MARKS = parse_scheme(SCHEME)
 MODEL = ModelConfig("marks", SCHEME, face_size=64, region_size=64, global_width=8, regional_width=8)
@@ -79,3 +84,38 @@ def test_sizes_are_read_as_people_write_them() -> None:
     for text in ("", "much", "4T", "-1G", "infG"):
         with pytest.raises(ConfigError, match="give a size such as"):
             cache_bytes(text)
+
+
+def test_what_looks_at_many_faces_keeps_a_batch_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The convention of a source, and how far level 2 has to follow: both look at faces beyond the cache."""
+    draw(tmp_path / "photos", 5 * BATCH)
+    (tmp_path / "marks4.yaml").write_text(SCHEME)
+    start, level_2 = tmp_path / "start.safetensors", replace(MODEL, native=(0, 2), native_width=8)
+    save_model(start, build_model(level_2), level_2, {"version": "1", "trained_on": [], "terms": []})
+    monkeypatch.setattr("hrlm.training.data.CHUNK", 1)
+    alive: set[int] = set()
+    most = 0
+    cut = FaceEntry.cut
+
+    def watched(self: FaceEntry, pixels: np.ndarray) -> Sample:
+        nonlocal most
+        sample = cut(self, pixels)
+        alive.add(id(sample.pixels))
+        weakref.finalize(sample.pixels, alive.discard, id(sample.pixels))
+        most = max(most, len(alive))
+        return sample
+
+    monkeypatch.setattr(FaceEntry, "cut", watched)
+    sources = (Source(tmp_path / "photos", validation_every=10, own_convention=True),)
+    stages = (Stage("s", ("global",), samples=16, batch=4),)
+    config = TrainConfig(
+        "m", tmp_path / "out", sources, stages, str(tmp_path / "marks4.yaml"), start=str(start), cache="0"
+    )
+    trainer = Trainer(config, torch.device("cpu"), lambda _: None, lambda *_: None)
+    trainer.load_data()
+    assert len(trainer.groups[0]) == 36
+    assert BATCH <= most <= 2 * BATCH + 1
+    most = 0
+    assert trainer.ema.native is not None
+    trainer._move_level_2(trainer.ema.native)
+    assert BATCH <= most <= 2 * BATCH + 1

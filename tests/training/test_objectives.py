@@ -16,7 +16,7 @@ from hrlm.training.objectives.labels import contour_directions, contour_triples,
 from hrlm.training.objectives.star import star_distance
 from hrlm.training.objectives.structured import distance_cost
 
-STAGE = Stage("s", ("global",), samples=1)
+STAGE = Stage("s", ("global",), samples=1, batch=1)
 ALONG = torch.tensor([[1.0, 1.0], [1.0, 1.0]]) / 2
 
 

@@ -1,4 +1,5 @@
 import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hrlm.training.config import Source, Stage, TrainConfig
 from hrlm.training.data import Sample
 from hrlm.training.optimisation import learning_rate
 from hrlm.training.trainer import Trainer
+from hrlm.training.validation import Look
 
 CPU = torch.device("cpu")
 SMALL = {"face_size": 64, "region_size": 64, "global_width": 8, "regional_width": 8}
@@ -190,12 +192,13 @@ def test_labels_of_another_convention_are_moved_to_the_starting_models(
         config(tmp_path, "b"), start=str(first), model={}, data=(plain, replace(plain, own_convention=True))
     )
 
-    def below(net: object, model: object, samples: list[Sample], device: object) -> list[tuple[np.ndarray, np.ndarray]]:
-        down = [np.linalg.inv(trainer.net.scheme.face_frame(s.points))[1] for s in samples]
-        unsure = np.tile(np.eye(2), (4, 1, 1))
-        return [(s.points + 0.08 * d, unsure) for s, d in zip(samples, down, strict=True)]
+    def below(net: object, model: object, samples: Sequence[Sample], device: object) -> Iterator[Look]:
+        for sample in samples:
+            down = np.linalg.inv(trainer.net.scheme.face_frame(sample.points))[1]
+            found = torch.from_numpy(sample.points + 0.08 * down)[None], torch.eye(2).expand(1, 4, 2, 2)
+            yield Look(torch.from_numpy(sample.points)[None], torch.ones(1, 4), (found, found))
 
-    monkeypatch.setattr("hrlm.training.gathering.estimates", below)
+    monkeypatch.setattr("hrlm.training.gathering.looks", below)
     lines: list[str] = []
     trainer = Trainer(settings, CPU, lines.append, lambda *_: None)
     trainer.load_data()

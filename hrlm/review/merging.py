@@ -27,14 +27,15 @@ def merged(faces: Sequence[Face], states: Sequence[State], tolerance: float) -> 
     """
     left = states[-1]
     base = max(reversed(states), key=lambda state: _agreement(faces, state, tolerance))
-    made = []
-    for face in faces:
-        old, now = nearest(face.landmarks, base), nearest(face.landmarks, left)
+    made, taken = [], _paired(faces, left)
+    for face, old, now in zip(faces, _paired(faces, base), taken, strict=True):
         if now is not None:
             made.append(_moved(face, left[now], None if old is None else base[old], states, tolerance))
         elif old is None or not _close(face.landmarks, base[old].landmarks, tolerance).all():
             made.append(_come(face, states[0]))
-    made += [f for f in left if nearest(f.landmarks, base) is None and nearest(f.landmarks, faces) is None]
+    made += [
+        f for k, (f, old) in enumerate(zip(left, _paired(left, base), strict=True)) if old is None and k not in taken
+    ]
     return tuple(made)
 
 
@@ -46,16 +47,30 @@ def same(faces: State, others: State) -> bool:
 
 def _agreement(faces: Sequence[Face], state: State, tolerance: float) -> int:
     """How many landmarks stand where they stand in a state, less those of faces that only one of both has."""
-    found: set[int] = set()
-    agreed = missing = 0
-    for face in faces:
-        own = nearest(face.landmarks, state)
-        if own is None or own in found:
-            missing += len(face.landmarks)
-        else:
-            found.add(own)
-            agreed += int(_close(face.landmarks, state[own].landmarks, tolerance).sum())
-    return agreed - missing - sum(len(f.landmarks) for i, f in enumerate(state) if i not in found)
+    pairs = _paired(faces, state)
+    agreed = 0
+    for face, own in zip(faces, pairs, strict=True):
+        agreed += (
+            -len(face.landmarks) if own is None else int(_close(face.landmarks, state[own].landmarks, tolerance).sum())
+        )
+    return agreed - sum(len(f.landmarks) for k, f in enumerate(state) if k not in pairs)
+
+
+def _paired(faces: Sequence[Face] | State, state: State) -> list[int | None]:
+    """For each face the one of a state that it is a version of, each of those once, the closest first."""
+    free = list(range(len(state)))
+    found: list[int | None] = [None] * len(faces)
+    for i in sorted(range(len(faces)), key=lambda i: _away(faces[i].landmarks, state)):
+        own = nearest(faces[i].landmarks, [state[k] for k in free])
+        if own is not None:
+            found[i] = free.pop(own)
+    return found
+
+
+def _away(points: np.ndarray, state: State) -> float:
+    """The distance to the closest face of a state."""
+    fit = [f.landmarks for f in state if len(f.landmarks) == len(points)]
+    return min((float(np.linalg.norm(points - other, axis=-1).mean()) for other in fit), default=np.inf)
 
 
 def _moved(

@@ -78,3 +78,19 @@ def test_marks_of_the_tool_are_taken() -> None:
     # from before the marks were made, as another landmark shows
     now = moved(hidden, 3, 40)
     assert merged(written(moved(one, 9, 7)), [*states[:1], (now,)], 0.2)[0].invisible == (4, 5)
+
+
+def test_a_face_that_was_found_twice_stays_deleted() -> None:
+    """Though the one that was kept lies where the other one lay."""
+    one = PREDICTED[0]
+    twice = CorrectedFace(POINTS + 3, 1)
+    states = [(one, twice), (one,)]
+    assert same(merged(written(one, twice), states, 0.2), (one,))
+    assert same(merged(written(twice, one), states, 0.2), (one,))
+    # one that is added here beside another stays too
+    beside = CorrectedFace(POINTS + 3, None)
+    assert same(merged(written(one), [(one,), (one, beside)], 0.2), (one, beside))
+    # and one that is drawn there beside another is its own
+    new = merged(written(one, CorrectedFace(POINTS + 20)), [(one,), (one,)], 0.2)
+    assert len(new) == 2
+    assert np.array_equal(new[0].landmarks, one.landmarks)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +19,14 @@ from hrlm.finding import FaceFinder, FoundFace
 from hrlm.geometry import CropTransform, bounding_box, box_overlap, face_crop, rotation_matrix
 from hrlm.models.build import load_model
 from hrlm.models.cropping import crop_photos
-from hrlm.models.inference import lanes, prepare, recorded, run
+from hrlm.models.inference import in_full_precision, lanes, prepare, recorded, run
 from hrlm.models.nets import Estimates
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
 from hrlm.schemes import Scheme
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # so many faces go through the networks at once: bounds the memory whatever the number of faces
 FACE_BATCH = 8
@@ -93,7 +96,8 @@ class Detector:
         self._placement = dict(loaded.metadata.get("placement") or {})
         self._finder = FaceFinder()
         self._lanes: ThreadPoolExecutor | None = None
-        self._lanes_of = 0
+        self._process = os.getpid()
+        self._forked: ThreadPoolExecutor | None = None
         self._as_made = (loaded.path, device, levels, quality, habits)
 
     def __getstate__(self) -> tuple[object, ...]:
@@ -122,20 +126,31 @@ class Detector:
         """
         if faces not in ("all", "largest"):
             raise ValueError(f"faces must be 'all' or 'largest', not {faces!r}")
+        return self._in_process(self._detect_batch, photos, faces, min_face)
+
+    def _in_process(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work` in this process, which may have been forked from the one that made the detector.
+
+        Of the threads there, which the networks' layers and the lanes ran in, none is here, and the one that forked
+        would wait for them for ever. A new thread gets new ones.
+        """
+        if self._process != os.getpid():
+            self._process, self._lanes, self._forked = os.getpid(), None, ThreadPoolExecutor(1, "hrlm-forked")
+        return self._forked.submit(work, *args, **kwargs).result() if self._forked else work(*args, **kwargs)
+
+    def _detect_batch(self, photos: Sequence[Photo], faces: str, min_face: float) -> list[list[Face]]:
         if self.device.type != "cpu" or len(photos) < 2:
             return self._detect(photos, faces, min_face)
         if self._lanes is None:
             self._record()
-        # a process that was forked has no threads of its parent's
-        if self._lanes is None or self._lanes_of != os.getpid():
-            self._lanes, self._lanes_of = lanes(len(photos)), os.getpid()
+            self._lanes = lanes(len(photos))
         return [own for (own,) in self._lanes.map(lambda photo: self._detect([photo], faces, min_face), photos)]
 
     def _detect(self, photos: Sequence[Photo], faces: str, min_face: float) -> list[list[Face]]:
         found = [self.find(photo, min_face) for photo in photos]
         if faces == "largest":
             found = [f[:1] for f in found]
-        located = self.locate(photos, [self.first_crops(f) for f in found])
+        located = self._located(photos, [self.first_crops(f) for f in found])
         return [self._faces(photo, own, where) for photo, own, where in zip(photos, found, located, strict=True)]
 
     @property
@@ -157,6 +172,9 @@ class Detector:
         Args:
             crops: for each photo the crops of its faces; see `first_crops` and `geometry.face_crop`.
         """
+        return self._in_process(self._located, photos, crops)
+
+    def _located(self, photos: Sequence[Photo], crops: Sequence[CropTransform]) -> list[Located]:
         owner = [i for i, c in enumerate(crops) for _ in range(len(c))]
         parts = [c.resized(self._config.face_size) for c in crops if len(c)]
         n = len(self.scheme)
@@ -166,8 +184,7 @@ class Detector:
             for start in range(0, len(owner), FACE_BATCH):
                 some = slice(start, start + FACE_BATCH)
                 pixels = [photos[i].pixels for i in owner[some]]
-                # in full precision, whatever the caller computes in
-                with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+                with torch.inference_mode(), in_full_precision(self.device):
                     points[some], covariance[some] = self._locate(pixels, every[some])
         mine = np.array(owner, int)
         return [Located(points[mine == i], covariance[mine == i]) for i in range(len(photos))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -67,10 +68,18 @@ def recorded(net: nn.Module, *inputs: Tensor) -> nn.Module:
     # PyTorch's successor to this is a compiler, which needs a tool chain: where it is gone, so is the gain
     if not hasattr(torch.jit, "trace"):
         return net
-    with warnings.catch_warnings(), torch.inference_mode(), torch.autocast("cpu", enabled=False):
+    with warnings.catch_warnings(), torch.inference_mode(), in_full_precision(torch.device("cpu")):
         warnings.simplefilter("ignore", DeprecationWarning)
         graph: nn.Module = torch.jit.freeze(torch.jit.trace(net, inputs, check_trace=False))
         return graph
+
+
+def in_full_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """A context in which networks compute as they are, whatever the caller's own networks compute in."""
+    # older PyTorch knows no lower precision on some devices, and not how to leave it out either
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def lanes(wanted: int) -> ThreadPoolExecutor:

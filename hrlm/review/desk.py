@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from hrlm.errors import FormatError, HrlmError
@@ -28,6 +29,11 @@ LARGE = 8_000_000
 OUTSIDE = 2.0
 
 
+# a side of what is kept of a photo to know it again, and how far the pixels of the same picture may be apart
+SMALL = 64
+SAME_PIXELS = 2
+
+
 class NotHereError(HrlmError):
     """An id or a tile that there is not."""
 
@@ -43,6 +49,8 @@ class Desk:
     def __init__(self, album: Album, store: Store, open_photo: Callable[[Path], Photo], maker: FaceMaker) -> None:
         self._album, self._store, self._maker = album, store, maker
         self._photos = PhotoCache(open_photo)
+        # what was on the page, small, by the photo's id and version
+        self._shown: dict[tuple[str, str], np.ndarray] = {}
         self._status = {e.id: self._saved_status(e) for e in album.entries.values()}
 
     def listing(self) -> list[dict[str, Any]]:
@@ -68,7 +76,8 @@ class Desk:
         """
         entry = self._entry(key)
         result, scheme = self._album.read(entry)
-        self._prepare(entry, result)
+        version = str(version_of(self._place(entry)))
+        self._shown[key, version] = self._prepare(entry, result)
         saved = self._load(entry, result)
         return {
             "id": entry.id,
@@ -77,7 +86,7 @@ class Desk:
             "height": result.photo.height,
             "tile": TILE,
             "levels": level_count(result.photo.width, result.photo.height),
-            "version": str(version_of(self._place(entry))),
+            "version": version,
             "scheme": _scheme_data(scheme),
             "predicted": [_predicted_data(f) for f in result.faces],
             **self._saved_data(saved, result, scheme),
@@ -113,8 +122,8 @@ class Desk:
         faces = tuple(self._face(f, result, scheme) for f in sent)
         self._load(entry, result)
         photo = self._place(entry)
-        if photo.exists() and version != str(version_of(photo)):
-            raise FormatError(f"{entry.name}: its file was written anew while it was open: reload the page to go on")
+        if photo.exists() and not self._shows(entry, result, version):
+            raise FormatError(f"{entry.name}: another picture took its place while it was open: reload the page")
         file = corrections.relative_photo(corrections.path_of(entry.item.file), photo)
         mark = corrections.photo_digest(photo)
         made = Correction(result.photo, file, result.model, 1, "", checked, faces, mark)
@@ -202,13 +211,21 @@ class Desk:
             raise NotHereError("no such photo")
         return entry.photo
 
-    def _prepare(self, entry: Entry, result: PhotoResult) -> None:
-        """Have the photo, or for a large one a draft of it, and see that it is the result's."""
+    def _shows(self, entry: Entry, result: PhotoResult, version: str) -> bool:
+        """Whether a photo's file still holds the picture that it held in that version: it may be tagged or touched."""
+        if version == str(version_of(self._place(entry))):
+            return True
+        before, now = self._shown.get((entry.id, version)), self._prepare(entry, result)
+        return before is not None and int(np.abs(before.astype(int) - now).max()) <= SAME_PIXELS
+
+    def _prepare(self, entry: Entry, result: PhotoResult) -> np.ndarray:
+        """Have the photo, or for a large one a draft of it, and see that it is the result's; returns it small."""
         width, height = result.photo.width, result.photo.height
         draft = self._photos.draft(self._place(entry)) if width * height >= LARGE else None
         block = 1 << DRAFT_LEVEL
         if draft is None or draft.shape[:2] != (-(-height // block), -(-width // block)):
-            self._pyramid(entry, result)
+            draft = self._pyramid(entry, result).levels[0]
+        return cv2.resize(draft, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
 
     def _pyramid(self, entry: Entry, result: PhotoResult) -> Pyramid:
         pyramid = self._photos.get(self._place(entry))

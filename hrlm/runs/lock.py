@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from hrlm.runs.shards import Shard, files_of_all
 LOCK_FILE = ".hrlm-run.lock"
 # a share looks whether the whole folder is taken, and two shares may look at the same moment
 SECONDS = 1.0
+# what drives without file locks say, some network's among them
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 @contextlib.contextmanager
@@ -44,6 +47,8 @@ def only_run(out: Path, shard: Shard) -> Iterator[None]:
 def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
     """Hold the file `path`, which is there only while it is held, for one program and one of its threads.
 
+    On a drive that has no file locks nothing is held.
+
     Args:
         busy: what to say when another still holds it after `seconds`.
 
@@ -58,8 +63,11 @@ def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise HrlmError(busy) from None
+    except NotImplementedError:
+        pass
     except OSError as e:
-        raise WriteError(path, e) from e
+        if e.errno not in NO_LOCKS:
+            raise WriteError(path, e) from e
     try:
         yield
     finally:

@@ -18,7 +18,8 @@ from hrlm.training.config import FRESH, Source, TrainConfig
 from hrlm.training.data import Entry, SourceSamples
 
 # of a source, beside its faces
-OF_A_SOURCE = ("terms", "share", "crop", "max_side", "warp", "bend", "style", "own_convention")
+SHOWN = ("terms", "share", "limit", "validate", "validation_every")
+OF_A_SOURCE = (*SHOWN, "crop", "max_side", "warp", "bend", "style", "own_convention")
 # of a scheme, beside its regions, and its contours where labels are elongated along them; its shape shows in the faces
 OF_A_SCHEME = ("landmarks", "mirror", "normaliser")
 # what a stage that is going on may change: how it gets over a failed step, or fits into memory
@@ -39,15 +40,17 @@ def fingerprint(faces: Sequence[Entry]) -> str:
 
 
 def described_data(loaded: Sequence[SourceSamples]) -> dict[str, Any]:
-    """The faces as they were read, before any is moved or added."""
-    training = [_described_source(own) for own in loaded if len(own.training)]
-    return {"data": training, "validation": fingerprint([e for own in loaded for e in own.validation.entries])}
+    """The faces as they were labelled, whether their photos can be read today or not, before any is moved or added."""
+    training = [_described_source(own) for own in loaded if own.training.labelled]
+    return {"data": training, "validation": fingerprint([e for own in loaded for e in own.validation.labelled])}
 
 
 def _described_source(own: SourceSamples) -> dict[str, Any]:
     source: Source = own.source
-    faces = [*own.training.entries, *(own.validation.entries if source.own_convention else ())]
-    return {"path": source.path.name, **{n: getattr(source, n) for n in OF_A_SOURCE}, "faces": fingerprint(faces)}
+    faces = [*own.training.labelled, *(own.validation.labelled if source.own_convention else ())]
+    # of a folder that is given as `.`, too
+    name = Path(os.path.abspath(source.path)).name  # noqa: PTH100
+    return {"path": name, **{n: getattr(source, n) for n in OF_A_SOURCE}, "faces": fingerprint(faces)}
 
 
 def described(config: TrainConfig, model: ModelConfig, scheme: Scheme, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,21 +81,31 @@ def _digest(weights: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def refuse_changes(path: Path, then: Mapping[str, Any], now: Mapping[str, Any], stage: int, step: int) -> None:
+def refuse_changes(path: Path, then: Mapping[str, Any], now: Mapping[str, Any], stage: int, step: int) -> list[str]:
     """Make sure that a training goes on with what it was begun with.
+
+    Where faces are still to be shown, others may be, with mended labels for instance; not where it is their number that
+    decides which of them validate: some that were trained on would.
 
     Args:
         path: the checkpoint.
         then, now: of `described`, as the checkpoint holds it and of the configuration.
         stage, step: where the training stands; what comes later may be another.
 
+    Returns:
+        a line for each source that shows other faces from now on.
+
     Raises:
         ConfigError: something that was used has changed, named.
     """
-    for entry in _changes(then, now, stage, step):
+    sources = list(zip(then["data"], now["data"], strict=False))
+    others = [e for one, other in sources for e in _differences(f"data: {one['path']}: ", one, other, {"faces"})]
+    used = others if stage >= len(now["stages"]) or then["validation"] != now["validation"] else []
+    for entry in (*_changes(then, now, stage, step), *used):
         raise ConfigError(
             f"{path}: was begun with another {entry}: set it back, remove the file to begin anew, or change out"
         )
+    return [f"{path}: was begun with another {entry}, and goes on with what is there now" for entry in others]
 
 
 def _changes(then: Mapping[str, Any], now: Mapping[str, Any], stage: int, step: int) -> Iterator[str]:
@@ -107,7 +120,7 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any], stage: int, step: 
     if ours != theirs:
         yield f"data ({', '.join(ours)}; now {', '.join(theirs)})"
     for one, other in zip(then["data"], now["data"], strict=False):
-        yield from _differences(f"data: {one['path']}: ", one, other)
+        yield from _differences(f"data: {one['path']}: ", one, other, set(one) - {"faces"})
     if judged and then["validation"] != now["validation"]:
         yield f"validation ({then['validation']}; now {now['validation']})"
 

@@ -191,11 +191,11 @@ class Samples(Sequence[Sample]):
     """Faces whose pixels are read when they are asked for, and kept while the memory has room.
 
     A photo that cannot be read, or is not the one that was annotated, is told once and the next face takes its place,
-    so that a run goes on, the same way each time.
+    so that a run goes on, the same way each time. `labelled` are all faces that were given, dropped ones too.
     """
 
     def __init__(self, entries: Sequence[Entry], memory: Memory, say: Say) -> None:
-        self.entries = list(entries)
+        self.entries = self.labelled = list(entries)
         self._memory, self._say = memory, say
         self._kept: dict[int, Sample] = {}
         self._bad: set[int] = set()

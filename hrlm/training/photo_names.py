@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hrlm.errors import DataError
@@ -65,7 +65,7 @@ def _key(folder: Path, name: str) -> tuple[Path, tuple[str, ...]]:
     return folder, PureWindowsPath(name).parts
 
 
-def listed(file: Path, photos: Iterable[tuple[Path, str]], tops: Sequence[Path], where: Path) -> dict[Path, Path]:
+def listed(file: Path, photos: Sequence[tuple[Path, str]], tops: Sequence[Path], where: Path) -> dict[Path, Path]:
     """The photos that a list names, by their real paths.
 
     A name is a photo's path as the labels state it or below one of `tops`, with or without ending; else it stands for
@@ -95,10 +95,22 @@ def listed(file: Path, photos: Iterable[tuple[Path, str]], tops: Sequence[Path],
             names[name].setdefault(real, photo)
     wanted = [line for line in lines if line and not line.startswith("#")]
     meant = [paths.get(_plain(name)) or names.get(_plain(name)) for name in wanted]
+    if not all(meant):
+        # a link to their folder may have been found first
+        linked: defaultdict[str, dict[Path, Path]] = defaultdict(dict)
+        for photo, _ in photos:
+            real = photo.resolve()
+            for name in (real.as_posix(), _unended(real.as_posix())):
+                linked[name].setdefault(real, photo)
+        places = [[(top / _plain(name)).resolve().as_posix() for top in tops] for name in wanted]
+        there = [next((linked[place] for place in own if place in linked), None) for own in places]
+        meant = [own or other for own, other in zip(meant, there, strict=True)]
     lost = [name for name, found in zip(wanted, meant, strict=True) if not found]
     if lost or not wanted:
         what = f"names {lost[0]}{f' and {len(lost) - 1} more' if len(lost) > 1 else ''}" if lost else "names no photo"
-        raise DataError(f"{file}: {what}, which {where} does not hold: mend the list")
+        raise DataError(
+            f"{file}: {what}, which {where} does not hold: mend the list (comments have lines of their own)"
+        )
     return {real: photo for found in meant if found for real, photo in found.items()}
 
 

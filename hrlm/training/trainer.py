@@ -390,7 +390,8 @@ class Trainer:
         try:
             stage, step = state["stage"], state["place"]["step"]
             if "begun" in state:
-                refuse_changes(path, state["begun"], self.begun, stage, step)
+                for line in refuse_changes(path, state["begun"], self.begun, stage, step):
+                    self.say(line)
             else:
                 self.say(f"{path}: an older hrlm did not note what it was begun with: see that it was with this")
             self.net.load_state_dict(state["net"])

@@ -228,16 +228,20 @@ def test_a_photo_that_is_replaced_while_it_is_open_gets_no_correction_of_the_one
     document = opened(client, "a.jpg")
     photo = run.photos / "a.jpg"
     pixels = open_photo(photo).pixels
+    # tagged: the file is another, the picture is not
+    photo.write_bytes(photo.read_bytes() + b"tag")
+    assert saved(client, document).json()["revision"] == 1
+    document["revision"] = 1
     cv2.imwrite(str(photo), pixels[::-1])
     answer = saved(client, document, checked=True)
     assert answer.status_code == 422
     assert "reload the page" in answer.json()["error"]
-    assert not (run.results / "a.corrected.json").exists()
+    assert not corrections.read(run.results / "a.corrected.json").checked
     # what is there now may be corrected, and also what is no longer there
     document = opened(client, "a.jpg")
-    assert saved(client, document).json()["revision"] == 1
+    assert saved(client, document).json()["revision"] == 2
     photo.unlink()
-    assert saved(client, document, revision=1).json()["revision"] == 2
+    assert saved(client, document, revision=2).json()["revision"] == 3
 
 
 def test_an_added_face_keeps_where_it_came_from(client: TestClient, run: Run) -> None:

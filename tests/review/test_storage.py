@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import threading
@@ -165,6 +166,17 @@ def test_of_two_programs_that_save_at_once_one_is_told(tmp_path: Path, monkeypat
             other.result()
     assert corrections.read(corrections.path_of(result)).faces[0].landmarks == pytest.approx(POINTS + 1)
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+
+
+def test_a_drive_without_locks_takes_corrections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("filelock.BaseFileLock.acquire", without)
+    store, result = Store(tmp_path), tmp_path / "a.json"
+    assert store.save(result, correction(), 0).revision == 1
+    with pytest.raises(StaleError):
+        store.save(result, correction(), 0)
 
 
 def test_a_name_that_leaves_no_room_for_a_correction_is_no_error_until_it_is_saved(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hrlm.errors import ConfigError
 from hrlm.models.build import ModelConfig, load_model
 from hrlm.schemes import parse_scheme
 from hrlm.training.begun import described, described_data, refuse_changes
-from hrlm.training.config import Source, Stage, TrainConfig
+from hrlm.training.config import Source, Stage, TrainConfig, cache_bytes
 from hrlm.training.data import Memory, load_sources
 from hrlm.training.trainer import Trainer
 
@@ -40,7 +40,8 @@ def config(folder: Path, **others: Any) -> TrainConfig:
 
 def of(settings: TrainConfig, scheme: str = SCHEME) -> dict[str, Any]:
     parsed = parse_scheme(scheme)
-    loaded = load_sources(settings.data, parsed, settings.max_side, Memory(0), lambda _: None)
+    memory = Memory(cache_bytes(settings.cache))
+    loaded = load_sources(settings.data, parsed, settings.max_side, memory, lambda _: None)
     return described(settings, ModelConfig("marks", scheme, **settings.model), parsed, described_data(loaded))
 
 
@@ -67,7 +68,8 @@ def source(settings: TrainConfig, **changes: Any) -> tuple[Source, ...]:
         (lambda c: replace(c, stages=stages(1, objective="awing")), "stage 2: objective"),
         (lambda c: replace(c, data=source(c, terms="mine, CC0")), "data: photos: terms .*'mine, CC0'"),
         (lambda c: replace(c, data=source(c, warp=0.1)), "data: photos: warp"),
-        (lambda c: replace(c, data=source(c, limit=2)), "data: photos: faces .'4 faces, digest"),
+        (lambda c: replace(c, data=source(c, limit=2)), "data: photos: limit .0; now 2"),
+        (lambda c: replace(c, data=source(c, validation_every=2)), "data: photos: validation_every .3; now 2"),
         (lambda c: replace(c, data=(*c.data, Source(c.data[0].path))), r"data \(photos; now photos, photos\)"),
     ],
 )
@@ -86,10 +88,39 @@ def test_other_labels_photos_and_mirror_pairs_are_others(tmp_path: Path) -> None
     then, path = of(begun), tmp_path / "checkpoint.pt"
     with pytest.raises(ConfigError, match=r"another scheme: mirror"):
         refuse_changes(path, then, of(begun, SCHEME.replace("[[0, 1]]", "[[2, 3]]")), 1, 3)
-    label = tmp_path / "photos" / "d01.pts"
-    label.write_text(label.read_text().replace("{\n", "{\n1").replace("{\n1-", "{\n-1"))
+    assert refuse_changes(path, then, of(begun), 1, 3) == []
+    move_a_landmark(tmp_path / "photos" / "d01.pts")
+    assert "faces ('4 faces" in refuse_changes(path, then, of(begun), 1, 3)[0]
+    assert "goes on" in refuse_changes(path, then, of(begun), 1, 3)[0]
+    # nothing would learn from the mended one
     with pytest.raises(ConfigError, match=r"another data: photos: faces .'4 faces, .*; now '4 faces,"):
+        refuse_changes(path, then, of(begun), 3, 0)
+    # another photo, and others validate
+    draw(tmp_path / "more", 1, seed=5)
+    for file in (tmp_path / "more").iterdir():
+        file.rename(tmp_path / "photos" / f"a{file.name}")
+    with pytest.raises(ConfigError, match=r"another data: photos: faces"):
         refuse_changes(path, then, of(begun), 1, 3)
+
+
+def move_a_landmark(label: Path) -> None:
+    label.write_text(label.read_text().replace("{\n", "{\n1").replace("{\n1-", "{\n-1"))
+
+
+def test_photos_that_cannot_be_read_today_are_the_same_faces(tmp_path: Path) -> None:
+    begun = config(tmp_path)
+    then = of(begun)
+    photo = tmp_path / "photos" / "d01.png"
+    photo.write_bytes(photo.read_bytes()[:200])
+    for cache in ("4G", "0"):
+        assert refuse_changes(tmp_path / "checkpoint.pt", then, of(replace(begun, cache=cache)), 3, 0) == []
+
+
+def test_a_folder_has_its_name_wherever_it_is_named_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = config(tmp_path)
+    then = of(begun)
+    monkeypatch.chdir(tmp_path / "photos")
+    assert refuse_changes(tmp_path / "c.pt", then, of(replace(begun, data=source(begun, path=Path()))), 3, 0) == []
 
 
 @pytest.mark.parametrize(

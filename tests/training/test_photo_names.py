@@ -136,6 +136,15 @@ def test_a_list_that_names_what_is_not_there_is_refused(tmp_path: Path, days: So
         found(days)
 
 
+def test_a_list_names_photos_that_a_link_leads_to_as_well(tmp_path: Path) -> None:
+    draw(tmp_path / "data" / "test", 2)
+    draw(tmp_path / "data" / "train", 2, seed=1)
+    (tmp_path / "data" / "latest").symlink_to("test", target_is_directory=True)
+    (tmp_path / "list.txt").write_text("test/d00.png\ntest/d01\n")
+    read = read_source(Source(tmp_path / "data", exclude=tmp_path / "list.txt"), MARKS)
+    assert {f.photo.resolve().parent.name for f in read.training} == {"train"}
+
+
 def test_a_photo_at_the_stated_path_comes_before_others_of_its_name(tmp_path: Path) -> None:
     draw(tmp_path / "p", 2)
     draw(tmp_path / "p" / "more", 2)

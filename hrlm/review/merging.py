@@ -28,11 +28,13 @@ def merged(faces: Sequence[Face], states: Sequence[State], tolerance: float) -> 
     left = states[-1]
     base = max(reversed(states), key=lambda state: _agreement(faces, state, tolerance))
     made, taken = [], _paired(faces, left)
+    standing = {f.predicted for f in left}
+    deleted = [f for f in states[0] if f.predicted not in standing]
     for face, old, now in zip(faces, _paired(faces, base), taken, strict=True):
         if now is not None:
             made.append(_moved(face, left[now], None if old is None else base[old], states, tolerance))
         elif old is None or not _close(face.landmarks, base[old].landmarks, tolerance).all():
-            made.append(_come(face, states[0]))
+            made.append(_come(face, deleted))
     made += [
         f for k, (f, old) in enumerate(zip(left, _paired(left, base), strict=True)) if old is None and k not in taken
     ]
@@ -91,13 +93,13 @@ def _moved(
     return CorrectedFace(landmarks, left.predicted, tuple(sorted(moved)), tuple(sorted(invisible)), left.came)
 
 
-def _come(face: Face, predicted: State) -> CorrectedFace:
+def _come(face: Face, deleted: State) -> CorrectedFace:
     """A face that does not stand there: a new one, or one that was deleted here and worked on there."""
-    points, own = face.landmarks, nearest(face.landmarks, predicted)
+    points, own = face.landmarks, nearest(face.landmarks, deleted)
     if own is None:
         return CorrectedFace(points, None, tuple(range(len(points))), tuple(face.invisible))
-    moved = np.flatnonzero((points != predicted[own].landmarks).any(-1)).tolist()
-    return CorrectedFace(points, predicted[own].predicted, tuple(moved), tuple(face.invisible))
+    moved = np.flatnonzero((points != deleted[own].landmarks).any(-1)).tolist()
+    return CorrectedFace(points, deleted[own].predicted, tuple(moved), tuple(face.invisible))
 
 
 def _close(points: np.ndarray, others: np.ndarray, tolerance: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from PIL import Image, ImageCms
 
 from hrlm.errors import HrlmError
 from hrlm.photos import open_photo
-from hrlm.render.files import Metadata, jpeg_bytes, png_bytes, read_metadata
+from hrlm.render.files import JPEG_LIMIT, Metadata, jpeg_bytes, png_bytes, read_metadata
 
 EXIF, WIDTH, HEIGHT, ORIENTATION, MODEL, MAKER_NOTE = 0x8769, 0xA002, 0xA003, 0x0112, 0x0110, 0x927C
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -106,3 +106,9 @@ def test_what_is_broken_or_too_long_is_left_out(tmp_path: Path) -> None:
     long[MODEL] = "x" * 70_000
     assert MODEL not in opened(jpeg_bytes(noise(), metadata=Metadata(None, long))).getexif()
     assert MODEL in opened(png_bytes(noise(), Metadata(None, long))).getexif()
+
+
+def test_a_picture_beyond_what_jpeg_holds_is_told() -> None:
+    assert jpeg_bytes(np.zeros((1, JPEG_LIMIT, 3), np.uint8))
+    with pytest.raises(HrlmError, match="write PNG"):
+        jpeg_bytes(np.zeros((1, JPEG_LIMIT + 1, 3), np.uint8))

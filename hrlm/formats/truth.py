@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hrlm.errors import DataError, FormatError, HrlmError, PhotoError
-from hrlm.formats import corrections, pts
+from hrlm.formats import correcting, corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.corrections import Correction
 from hrlm.photos.folders import files_in, is_raw, photos_of
@@ -234,7 +234,7 @@ def _check_result(file: Path, correction: Correction) -> None:
     """See that the result beside a correction, where there is one, is still of the same photo."""
     result = file.with_name(file.name.removesuffix(corrections.SUFFIX) + ".json")
     if result_json.looks_like_result(result):
-        corrections.check_photo(file, correction, result_json.read(result).photo)
+        correcting.check_photo(file, correction, result_json.read(result).photo)
 
 
 def _check_size(file: Path, correction: Correction, photo: Path) -> None:
@@ -250,7 +250,7 @@ def _check_size(file: Path, correction: Correction, photo: Path) -> None:
     stated = correction.photo
     # JPEG alone tells surely which way it is turned
     turned = header.orientation > 4 if header.is_jpeg else (width > height) != (stated.width > stated.height)
-    corrections.check_size(file, correction, *((height, width) if turned else (width, height)))
+    correcting.check_size(file, correction, *((height, width) if turned else (width, height)))
 
 
 def is_prediction(truth: Path) -> bool:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from hrlm.errors import FormatError, HrlmError
-from hrlm.formats import corrections
+from hrlm.formats import correcting, corrections
 from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.photos import Photo
 from hrlm.results import Face, PhotoResult
@@ -125,7 +125,7 @@ class Desk:
         if photo.exists() and not self._shows(entry, result, version):
             raise FormatError(f"{entry.name}: another picture took its place while it was open: reload the page")
         file = corrections.relative_photo(corrections.path_of(entry.item.file), photo)
-        mark = corrections.photo_digest(photo)
+        mark = correcting.photo_digest(photo)
         made = Correction(result.photo, file, result.model, 1, "", checked, faces, mark)
         saved = self._store.save(entry.item.file, made, revision)
         self._status[key] = _status(saved)
@@ -202,8 +202,8 @@ class Desk:
         saved = self._store.load(file)
         if saved is not None:
             path = corrections.path_of(file)
-            corrections.check_photo(path, saved, (result or self._album.read(entry)[0]).photo)
-            corrections.check_file(path, saved, file, self._place(entry))
+            correcting.check_photo(path, saved, (result or self._album.read(entry)[0]).photo)
+            correcting.check_file(path, saved, file, self._place(entry))
         return saved
 
     def _place(self, entry: Entry) -> Path:
@@ -253,7 +253,7 @@ class Desk:
             faces = [CorrectedFace(f.landmarks, i) for i, f in enumerate(result.faces)]
         else:
             # the photo may have been detected anew since
-            faces = list(corrections.paired(saved.faces, result.faces))
+            faces = list(correcting.paired(saved.faces, result.faces))
             if any(len(f.landmarks) != len(scheme) for f in faces):
                 raise FormatError("the correction has another number of landmarks than its scheme: give --scheme")
         return {

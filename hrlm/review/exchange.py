@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path, PurePath
 
 from hrlm.errors import FormatError, HrlmError
-from hrlm.formats import corrections, pts
+from hrlm.formats import correcting, corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.catalogue import Format, write_photo, write_run
 from hrlm.formats.corrections import CorrectedFace, Correction
@@ -44,7 +44,7 @@ def scheme_of(results: Sequence[ResultFile], given: str | None) -> Scheme:
         return load_scheme(given)
     for item in results:
         try:
-            return load_scheme(corrections.current(item.file)[0].model.scheme)
+            return load_scheme(correcting.current(item.file)[0].model.scheme)
         except FormatError:
             continue
     raise HrlmError(f"{results[0].file.parent}: none of its results can be read: run hrlm detect again")
@@ -78,7 +78,7 @@ def export_results(
         nonlocal count
         for item in results:
             try:
-                result = corrections.current(item.file)[1]
+                result = correcting.current(item.file)[1]
                 wrong = [f for f in result.faces if len(f.landmarks) != len(scheme)]
                 if wrong:
                     raise FormatError(f"{item.file}: is of another scheme than {scheme.name}: export it by itself")
@@ -180,13 +180,13 @@ def import_corrections(
             continue
         target = corrections.path_of(item.file)
         first = tuple(CorrectedFace(f.landmarks, i) for i, f in enumerate(predicted.faces))
-        left = corrections.paired(before.faces, predicted.faces) if before else first
+        left = correcting.paired(before.faces, predicted.faces) if before else first
         faces = merged(result.faces, [first, *history.get(target, ()), left], format.tolerance)
         if same(faces, left):
             unchanged += 1
             continue
         name = corrections.relative_photo(target, photo) if photo else predicted.photo.path
-        mark = corrections.photo_digest(photo) if photo else ""
+        mark = correcting.photo_digest(photo) if photo else ""
         made = Correction(predicted.photo, name, predicted.model, 1, "", True, faces, mark)
         try:
             store.save(item.file, made, before.revision if before else 0)
@@ -206,7 +206,7 @@ def _standing(
         FormatError: it is one of several, or it cannot be read, or its correction is of another photo.
     """
     item = items[0]
-    predicted, standing = corrections.current(item.file)
+    predicted, standing = correcting.current(item.file)
     if len(items) > 1:
         raise FormatError(
             f"{item.file} and {items[1].file}: both are of {predicted.photo.path}: import into each run's own folder"
@@ -214,7 +214,7 @@ def _standing(
     photo = _photo(item, predicted, photos)
     path = corrections.path_of(item.file)
     if photo and standing is not predicted:
-        corrections.check_file(path, corrections.read(path), item.file, photo)
+        correcting.check_file(path, corrections.read(path), item.file, photo)
     return item, predicted, standing, photo
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hrlm.formats.corrections import CorrectedFace, nearest
+from hrlm.formats.correcting import nearest
+from hrlm.formats.corrections import CorrectedFace
 from hrlm.results import Face
 
 State = Sequence[CorrectedFace]

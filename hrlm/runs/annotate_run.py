@@ -16,7 +16,7 @@ import numpy as np
 
 from hrlm import measures
 from hrlm.errors import FormatError, HrlmError
-from hrlm.formats import corrections, csv
+from hrlm.formats import correcting, csv
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError, replacing, write_whole
 from hrlm.photos import Photo
@@ -198,8 +198,8 @@ def annotate_results(
     def draw(item: ResultFile) -> tuple[int, bool, str, bool]:
         """Faces, whether anything was to be done, and what went wrong, for good or not."""
         try:
-            since = corrections.changed_at(item.file)
-            predicted, result = corrections.current(item.file)
+            since = correcting.changed_at(item.file)
+            predicted, result = correcting.current(item.file)
             scheme = own_scheme or load_scheme(order.scheme or result.model.scheme)
             todo = plan(order.out, item.result, result, scheme, wanted, since, predicted)
             if todo.pictures:
@@ -247,7 +247,7 @@ def annotate_sink(order: Order, scheme: Scheme, collected: Collected) -> PhotoSi
         file = with_suffix(order.out / source.result, RESULT_SUFFIX)
         write_result(file, source, result)
         # what a person corrected before stays corrected
-        predicted, result = corrections.current(file)
+        predicted, result = correcting.current(file)
         todo = plan(order.out, source.result, result, scheme, order.wanted, predicted=predicted)
         write_pictures(todo, photo, order.wanted)
         collected.take(source.result, result, scheme, todo, order.wanted)

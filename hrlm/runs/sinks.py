@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 
 from hrlm.errors import FormatError, HrlmError
-from hrlm.formats import corrections, pts
+from hrlm.formats import correcting, corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError, exists, replacing, write_whole
 from hrlm.formats.catalogue import Format, write_photo
@@ -68,7 +68,7 @@ def _check_correction(file: Path, source: Source, result: PhotoResult) -> None:
             "move it away or give another --out"
         )
     if result_json.looks_like_result(file):
-        corrections.check_replaced(path, correction, file, result, source.file)
+        correcting.check_replaced(path, correction, file, result, source.file)
 
 
 def format_sink(format: Format, out: Path, scheme: Scheme) -> Sink:

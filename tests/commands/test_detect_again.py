@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from detecting import FakeDetector, files, photo, run
 
-from hrlm.formats import corrections, pts
+from hrlm.formats import correcting, corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.corrections import CorrectedFace, Correction
 from hrlm.photos import Photo
@@ -189,7 +189,7 @@ def corrected(out: Path, of: Path) -> Path:
     result = result_json.read(out / "a.json")
     path = out / "a.corrected.json"
     face = CorrectedFace(result.faces[0].landmarks + 0.5, 0)
-    file, mark = corrections.relative_photo(path, of), corrections.photo_digest(of)
+    file, mark = corrections.relative_photo(path, of), correcting.photo_digest(of)
     saved = Correction(result.photo, file, result.model, 1, "2024-01-01T00:00:00Z", True, (face,), mark)
     corrections.write(path, saved)
     return path

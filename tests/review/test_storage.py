@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hrlm.errors import FormatError
-from hrlm.formats import corrections, pts
+from hrlm.formats import correcting, corrections, pts
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError
 from hrlm.formats.corrections import CorrectedFace, Correction
@@ -183,8 +183,8 @@ def test_a_name_that_leaves_no_room_for_a_correction_is_no_error_until_it_is_sav
     result = tmp_path / f"{'ä' * 121}.json"
     result_json.write(result, PhotoResult(PhotoInfo("ä.jpg", 100, 100), ModelInfo("m", "s", "1"), ()))
     assert Store(tmp_path).load(result) is None
-    assert corrections.current(result)[1].photo.path == "ä.jpg"
-    assert corrections.changed_at(result) > 0
+    assert correcting.current(result)[1].photo.path == "ä.jpg"
+    assert correcting.changed_at(result) > 0
     with pytest.raises(WriteError, match=r"ä\.corrected"):
         Store(tmp_path).save(result, correction(), 0)
     assert not (tmp_path / JOURNAL).exists()

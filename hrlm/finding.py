@@ -10,8 +10,9 @@ a face, how it is turned, and where it lies.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import cv2
 import numpy as np
@@ -30,6 +31,11 @@ _SMALL_VIEW = 320
 # Smaller faces deserve a larger view: taken where the main view shows a face of fewer pixels than this, or none.
 _LARGE_VIEW = 1280
 _SMALL_FACE = 24
+# And where no face fills this share of the photo's side: many may stand far away beside the one that is seen.
+_FAR_FACE = 0.1
+# Views beyond that are looked at in tiles as large as the large view, for faces of so many photo pixels and more.
+_LEAST_FACE = 60
+_TILE_OVERLAP = 96
 # A face that is cut by the frame on all sides shows itself better small and with a border.
 _TINY_VIEW, _TINY_BORDER = 128, 64
 _PROPOSAL_SCORE = 0.5
@@ -135,8 +141,8 @@ class FaceFinder:
         elif turns:
             # Likely the whole photo lies: what is small in it has been seen only upright so far.
             seen = [face for turn in sorted(turns) for face in self._look(views, _MAIN_VIEW, turn)]
-            new = [face for face in seen if not any(_same(face.box, other.box) for other in found)]
-            found = _distinct(found + self._confirm(views, new))
+            found = self._with_new(views, found, seen)
+        found = self._far_look(views, found, min_face)
         wanted = [face for face in found if face.size >= min_face]
         return sorted(wanted, key=lambda face: (-face.box[2] * face.box[3], face.box))
 
@@ -157,6 +163,37 @@ class FaceFinder:
             if turn:
                 seen += self._look(views, _MAIN_VIEW, turn)
         return seen
+
+    def _far_look(self, views: _Views, found: list[FoundFace], min_face: float) -> list[FoundFace]:
+        """The faces found and, as long as they are small or there are none, those that ever larger views show."""
+        least, side = min_face, _MAIN_VIEW
+        while (ratio := side / views.long_side) < 1 and least * ratio < _SMALL_FACE:
+            sizes = [face.size for face in found]
+            far = side == _MAIN_VIEW and max(sizes, default=0) < _FAR_FACE * views.long_side
+            if sizes and not far and min(sizes) * ratio >= _SMALL_FACE:
+                break
+            side *= 2
+            if side > _LARGE_VIEW:
+                seen = self._look_in_tiles(views, side)
+            else:
+                seen = [] if views.has(_LARGE_VIEW) else self._look(views, _LARGE_VIEW)
+            # what the view before would have shown, too, has had its chance: the others are a dog's face, or a neck
+            found = self._with_new(views, found, [face for face in seen if face.size * ratio < 2 * _SMALL_FACE])
+            least = max(min_face, _LEAST_FACE)
+        return found
+
+    def _with_new(self, views: _Views, found: list[FoundFace], seen: list[FoundFace]) -> list[FoundFace]:
+        """The faces found, and those proposals that show others and are confirmed."""
+        new = [face for face in seen if not any(_same(face.box, other.box) for other in found)]
+        return _distinct(found + self._confirm(views, new)) if new else found
+
+    def _look_in_tiles(self, views: _Views, long_side: int) -> list[FoundFace]:
+        """Proposals from an upright view of the whole photo whose long side is at least so many pixels."""
+        return [
+            _face(resize_points(at, factor) + torch.tensor(origin), score)
+            for pixels, origin, factor in views.tiles(long_side)
+            for at, score in self._yunet.look(pixels, _PROPOSAL_SCORE)
+        ]
 
     def _look(self, views: _Views, long_side: int, turn: int = 0, border: int = 0) -> list[FoundFace]:
         """Proposals from one view of the whole photo, turned `turn` quarter turns anticlockwise."""
@@ -233,6 +270,25 @@ class _Views:
             again, further = Photo.from_array(pixels).reduced(long_side)
             self._views[long_side] = again, ratio * further
         return self._views[long_side]
+
+    def has(self, long_side: int) -> bool:
+        """Whether the view has been made."""
+        return long_side in self._views
+
+    @property
+    def long_side(self) -> int:
+        """Of the photo, in pixels."""
+        return max(self._photo.width, self._photo.height)
+
+    def tiles(self, long_side: int) -> Iterator[tuple[np.ndarray, tuple[int, int], int]]:
+        """Overlapping tiles of a view of at least that size: pixels, the photo pixel that they start at, and how many
+        photo pixels, along each side, are one of theirs."""
+        factor = max(1, self.long_side // long_side)
+        step, overlap = (_LARGE_VIEW - _TILE_OVERLAP) * factor, _TILE_OVERLAP * factor
+        ends = self._photo.height, self._photo.width
+        for y, x in product(*(range(0, max(1, end - overlap), step) for end in ends)):
+            window = self._photo.window(x, y, x + step + overlap, y + step + overlap)
+            yield _block_means(window, factor), (x, y), factor
 
     def contains(self, point: tuple[float, float]) -> bool:
         """Whether a point in photo pixels lies on the photo."""

@@ -76,9 +76,13 @@ _cv2_log_level = threading.Lock()
 @contextmanager
 def _cv2_quiet() -> Iterator[None]:
     """Keeps OpenCV's remarks on a new detector (its engine's choice of device) off the terminal."""
+    log = getattr(cv2.utils, "logging", None)
+    if log is None:  # before OpenCV 4.13, which has no such remarks either
+        yield
+        return
     with _cv2_log_level:
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+        level = log.setLogLevel(log.LOG_LEVEL_ERROR)
         try:
             yield
         finally:
-            cv2.utils.logging.setLogLevel(level)
+            log.setLogLevel(level)

@@ -84,6 +84,30 @@ def test_small_faces_in_a_large_photo(finder: FaceFinder, portrait: Photo) -> No
     assert sorted(round(face.centre[0], -2) for face in faces) == [100, 1300]
 
 
+def test_small_faces_in_a_very_large_photo(finder: FaceFinder, portrait: Photo) -> None:
+    """A group of faces of 62 pixels in 6000 x 4000, which the large view shows at 13; two stand where tiles meet."""
+    canvas = np.full((4000, 6000, 3), 90, np.uint8)
+    small = portrait.reduced(320)[0]
+    places = [(400, 300), (2320, 900), (5500, 3500), (3000, 2300)]
+    for x, y in places:
+        canvas[y : y + 320, x : x + 320] = small
+    faces = finder.find(Photo.from_array(canvas))
+    assert sorted(round(face.centre[0] - 0.44 * 320, -2) for face in faces) == sorted(round(x, -2) for x, _ in places)
+    assert finder.find(Photo.from_array(canvas), min_face=120) == []
+
+
+def test_small_faces_beside_one_that_is_none_of_the_largest(finder: FaceFinder, portrait: Photo) -> None:
+    """Three faces of 70 pixels in 5000, beside one of 350."""
+    canvas = np.full((2500, 5000, 3), 90, np.uint8)
+    canvas[300:2300, 200:2200] = cv2.resize(portrait.pixels, (2000, 2000))
+    small = portrait.reduced(400)[0]
+    for x in (2700, 3500, 4300):
+        canvas[1200:1600, x : x + 400] = small
+    faces = finder.find(Photo.from_array(canvas))
+    assert len(faces) == 4
+    assert faces[0].size > 4 * faces[1].size
+
+
 def test_largest_first_and_min_face(finder: FaceFinder, portrait: Photo) -> None:
     canvas = np.full((600, 1200, 3), 128, np.uint8)
     canvas[:300, :300] = portrait.reduced(300)[0]
@@ -133,6 +157,12 @@ def test_roll_of_a_profile_comes_from_the_way_to_the_mouth() -> None:
 def test_nothing_is_printed(portrait: Photo, capfd: pytest.CaptureFixture[str]) -> None:
     FaceFinder().find(portrait)
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_opencv_without_a_log_level_will_do(portrait: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those before 4.13."""
+    monkeypatch.delattr(cv2.utils, "logging", raising=False)
+    assert len(FaceFinder().find(portrait)) == 1
 
 
 def test_missing_and_damaged_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 
 import cv2
 import numpy as np
@@ -84,12 +85,25 @@ def _window(pixels: np.ndarray, box: Sequence[float], factor: int) -> tuple[np.n
         return np.ascontiguousarray(pixels[y0:y1, x0:x1]), (x0, y0)
     # whole blocks only, so that INTER_AREA is the exact mean; at the photo's edge the last block is filled up
     x1, y1 = (min(n, a + math.ceil((b - a) / factor) * factor) for a, b, n in ((x0, x1, width), (y0, y1, height)))
-    part = pixels[y0:y1, x0:x1]
-    right, below = -(x1 - x0) % factor, -(y1 - y0) % factor
-    if right or below:
-        part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    size = (part.shape[1] // factor, part.shape[0] // factor)
-    return cv2.resize(part, size, interpolation=cv2.INTER_AREA), (x0, y0)
+    return _block_means(pixels[y0:y1, x0:x1], factor), (x0, y0)
+
+
+def _block_means(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """Means of blocks of `factor` x `factor` pixels of `(H, W, 3)`; blocks that stick out repeat the last pixels.
+
+    Those at the edge are filled up by themselves: to fill up the whole would copy it, and it may be the whole photo.
+    """
+    ends = [(n // factor, -(-n // factor)) for n in pixels.shape[:2]]
+    means = np.empty((ends[0][1], ends[1][1], 3), np.uint8)
+    for (top, bottom), (left, right) in product(*([(0, whole), (whole, every)] for whole, every in ends)):
+        if top == bottom or left == right:
+            continue
+        part = pixels[top * factor : bottom * factor, left * factor : right * factor]
+        lack = (bottom - top) * factor - part.shape[0], (right - left) * factor - part.shape[1]
+        if any(lack):
+            part = cv2.copyMakeBorder(part, 0, lack[0], 0, lack[1], cv2.BORDER_REPLICATE)
+        means[top:bottom, left:right] = cv2.resize(part, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    return means
 
 
 def crop_maps(maps: Tensor, face: CropTransform, crops: CropTransform, stride: int) -> Tensor:

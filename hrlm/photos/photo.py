@@ -25,6 +25,8 @@ from hrlm.photos.tiff import read_tiff
 
 # halving leaves out an odd side's last pixel: of so many it is next to nothing
 _HALVED_FROM = 64
+# rows of the halved picture that are made at once
+_STRIP = 32
 PHOTO_SUFFIXES = RAW_SUFFIXES | frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2"}
     | {".heic", ".heif", ".hif", ".psd", ".psb"}
@@ -90,12 +92,12 @@ class Photo:
         """
         if long_side < 1:
             raise ValueError(f"long_side must be at least 1, not {long_side}")
-        pixels, ratio, kind = self.pixels, 1.0, cv2.INTER_AREA
         # halving costs an eighth of an area average by a broken ratio; once halved, samples do for the rest
-        while max(pixels.shape[:2]) >= 2 * long_side and min(pixels.shape[:2]) >= _HALVED_FROM:
-            height, width = (side // 2 for side in pixels.shape[:2])
-            pixels = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-            ratio, kind = ratio / 2, cv2.INTER_LINEAR
+        halvings, (height, width) = 0, self.pixels.shape[:2]
+        while max(height, width) >= 2 * long_side and min(height, width) >= _HALVED_FROM:
+            halvings, height, width = halvings + 1, height // 2, width // 2
+        pixels, ratio = _halved(self.pixels, halvings), 0.5**halvings
+        kind = cv2.INTER_LINEAR if halvings else cv2.INTER_AREA
         rest = long_side / max(pixels.shape[:2])
         if rest >= 1:
             return pixels, ratio
@@ -106,6 +108,24 @@ class Photo:
     def window(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
         """A view (no copy) of columns `x0 … x1 - 1` and rows `y0 … y1 - 1`, clipped to the photo; may be empty."""
         return self.pixels[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+
+
+def _halved(pixels: np.ndarray, times: int) -> np.ndarray:
+    """Pixels `(H, W, 3)` halved so many times; of an odd side the last ones are left out each time.
+
+    In strips, through all halvings at once: the first one alone would take a quarter of the photo's memory.
+    """
+    if not times:
+        return pixels
+    height, width = (side >> times for side in pixels.shape[:2])
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        part = pixels[top << times : min(top + _STRIP, height) << times]
+        for _ in range(times):
+            h, w = (side // 2 for side in part.shape[:2])
+            part = cv2.resize(part[: 2 * h, : 2 * w], (w, h), interpolation=cv2.INTER_AREA)
+        out[top : top + _STRIP] = part
+    return out
 
 
 def open_photo(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Photo:
@@ -191,7 +211,14 @@ def _decode_tiff(file: BinaryIO, name: str, max_pixels: int, allocate: Allocate)
     except PhotoError as error:
         return read_tiff(file, name, max_pixels, allocate, error)
     if header.is_raw:
-        return read_raw(file, name, max_pixels, allocate)
+        place = file.tell()
+        try:
+            return read_raw(file, name, max_pixels, allocate)
+        except PhotoError:
+            if header.is_preview:
+                raise
+        # other programs too mark a picture as reduced; Pillow's lazy image goes on from here
+        file.seek(place)
     if header.is_misread:
         return read_tiff(file, name, max_pixels, allocate)
     try:

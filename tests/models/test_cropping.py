@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrlm.geometry import CropTransform
-from hrlm.models.cropping import crop_maps, crop_photo
+from hrlm.models.cropping import _block_means, crop_maps, crop_photo
 
 
 def ramp(width: int, height: int) -> np.ndarray:
@@ -102,6 +103,18 @@ def test_memory_does_not_grow_with_the_photo(monkeypatch: pytest.MonkeyPatch) ->
         sizes.append(largest)
     # at most twice the crop's pixels a side, and root two for its rotation
     assert max(sizes) <= 3 * (192 * 2 * 1.5 + 16) ** 2
+
+
+def test_a_photo_is_not_copied_to_fill_up_its_edge() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2003, 3001, 3), dtype=np.uint8)
+    padded = np.pad(pixels, ((0, 5), (0, 7), (0, 0)), mode="edge")
+    expected = padded.reshape(251, 8, 376, 8, 3).mean((1, 3))
+    tracemalloc.start()
+    means = _block_means(pixels, 8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.abs(means - expected).max() <= 0.51
+    assert peak < 0.1 * pixels.nbytes
 
 
 def test_where_a_crop_reduces_each_pixel_is_the_mean_of_four_samples() -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def test_faces_corrected_through_the_page_make_the_model_better(browser: "Browser", tmp_path: Path) -> None:
     import correction_loop as steps
 
-    loop = steps.detect(steps.portraits(tmp_path / "annotated", 10), tmp_path)
-    assert len(loop.truth) == 10
+    loop = steps.detect(steps.portraits(tmp_path / "annotated", 6), tmp_path)
+    assert len(loop.truth) == 6
     server = Served(loop)
     page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     review = ReviewPage(page, server.address)
@@ -31,7 +31,7 @@ def test_faces_corrected_through_the_page_make_the_model_better(browser: "Browse
     assert loop.error(made) < 0.5 * loop.error(found)
 
     before = steps.benchmark(loop, tmp_path)
-    assert (before["faces"], before["missed"]) == (10, 0)
+    assert (before["faces"], before["missed"]) == (6, 0)
     # what the benchmark measures against is what the person left
     wanted = [
         np.linalg.norm(found[n] - made[n], axis=1).mean() / np.linalg.norm(made[n][36] - made[n][45]) for n in made
@@ -39,7 +39,7 @@ def test_faces_corrected_through_the_page_make_the_model_better(browser: "Browse
     assert before["nme"] == pytest.approx(np.mean(wanted), rel=0.02)
 
     weights = steps.train(loop, tmp_path, samples=40)
-    assert load_model(weights).metadata["faces"] == 10
+    assert load_model(weights).metadata["faces"] == 6
     after = steps.benchmark(loop, tmp_path, weights)
     assert after["missed"] == 0
     assert after["nme"] < 0.95 * before["nme"]

@@ -99,7 +99,7 @@ def portraits(head_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         Job(head_file, folder / "b.jpg", SQUARE, 256, 8, 20),
         Job(head_file, folder / "large.jpg", SQUARE, 512, 8, 20),
     ]
-    assert run(jobs, 1) == []
+    assert run(jobs, 2) == []
     assert all(is_done(job) for job in jobs)
     return folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hrlm.render.overlay import Look, draw_faces
-from hrlm.render.strokes import write_text
+from hrlm.render.strokes import text_width, write_text
 from hrlm.results import Face
 from hrlm.schemes import Scheme
 
@@ -40,7 +40,10 @@ def draw_closeups(pixels: np.ndarray, face: Face, scheme: Scheme, look: Look) ->
         moved = Face(face.landmarks - low, face.deviation, (x, y, width, height), face.score, (), face.covariance)
         drawn = draw_faces(plain, [moved], scheme, fine)
         label = f"{region.name.replace('_', ' ')}: {plain.shape[1]} x {plain.shape[0]} px"
-        tiles.append((label, np.concatenate([plain, np.full((len(plain), 2, 3), GROUND, np.uint8), drawn], 1)))
+        # as wide as what is written above it
+        more = max(0, text_width(label, LABEL - 4) - 2 * plain.shape[1] - 2)
+        gap, rest = (np.full((len(plain), wide, 3), GROUND, np.uint8) for wide in (2, more))
+        tiles.append((label, np.concatenate([plain, gap, drawn, rest], 1)))
     return _sheet(tiles)
 
 

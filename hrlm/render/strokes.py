@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -129,6 +130,11 @@ def write_text(
             stroke_fill=RIM_COLOUR,
         )
         window[:] = np.asarray(image)
+
+
+def text_width(text: str, size: float) -> int:
+    """Pixels that `write_text` takes from left to right, rim included."""
+    return math.ceil(ImageFont.load_default(size).getlength(text) + 2 * max(1, size / 12))
 
 
 def _pieces(segments: np.ndarray, shape: tuple[int, ...], radius: float) -> np.ndarray:

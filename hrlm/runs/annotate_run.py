@@ -201,12 +201,14 @@ def annotate_results(
             since = correcting.changed_at(item.file)
             predicted, result = correcting.current(item.file)
             scheme = own_scheme or load_scheme(order.scheme or result.model.scheme)
-            todo = plan(order.out, item.result, result, scheme, wanted, since, predicted)
+            todo = plan(order.out, item.result, item.file, result, scheme, wanted, since, predicted)
             if todo.pictures:
                 photo = _photo_of(item, result, open_photo, order.photos)
                 window.saw(photo.pixels.nbytes)
                 write_pictures(todo, photo, wanted)
             collected.take(item.result, result, scheme, todo, wanted)
+            if todo.lacking:
+                raise HrlmError(todo.lacking)
         except WriteError as e:
             return 0, True, str(e), e.hopeless
         except HrlmError as e:
@@ -248,9 +250,11 @@ def annotate_sink(order: Order, scheme: Scheme, collected: Collected) -> PhotoSi
         write_result(file, source, result)
         # what a person corrected before stays corrected
         predicted, result = correcting.current(file)
-        todo = plan(order.out, source.result, result, scheme, order.wanted, predicted=predicted)
+        todo = plan(order.out, source.result, file, result, scheme, order.wanted, predicted=predicted)
         write_pictures(todo, photo, order.wanted)
         collected.take(source.result, result, scheme, todo, order.wanted)
+        if todo.lacking:
+            raise HrlmError(todo.lacking)
 
     return sink
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hrlm.anatomy import face_lines
 from hrlm.errors import HrlmError
+from hrlm.evaluation.data import inside
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
 from hrlm.formats.atomic import write_whole
@@ -63,15 +64,23 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Plan:
-    """Pictures to be made: what draws each, by file; `thumbnail` is that of the contact sheet, if one is wanted."""
+    """Pictures to be made.
+
+    Args:
+        pictures: what draws each, by file.
+        thumbnail: that of the contact sheet, if one is wanted.
+        lacking: why no comparison is among them, where one is wanted.
+    """
 
     pictures: Mapping[Path, Draw]
     thumbnail: Path | None
+    lacking: str = ""
 
 
 def plan(
     out: Path,
     name: PurePath,
+    file: Path,
     result: PhotoResult,
     scheme: Scheme,
     wanted: Wanted,
@@ -82,28 +91,30 @@ def plan(
 
     Args:
         out, name: the output folder and the result's path below it, without suffix.
+        file: of the result.
         predicted: what comparisons compare, where `result` was corrected since.
         since: time of the result file in nanoseconds; pictures that are newer are left out. None to draw all.
-
-    Raises:
-        HrlmError: there is nothing to compare with.
     """
-    path = out / name
+    path, lacking = out / name, ""
     pictures = dict(_pictures(path, result, scheme, wanted))
     if wanted.compare is not None:
-        files = compared_files(wanted.compare, name, result.photo)
-        others = [points for file in files for points in _landmarks(file)]
-        pictures[with_suffix(path, f".compare{_ending(wanted)}")] = partial(
-            draw_comparison, faces=(predicted or result).faces, others=others, scheme=scheme
-        )
-        since = since and max(since, *(file.stat().st_mtime_ns for file in files))
+        try:
+            files = compared_files(wanted.compare, name, file, result.photo)
+            others = [points for other in files for points in _landmarks(other)]
+            since = since and max(since, *(other.stat().st_mtime_ns for other in files))
+        except HrlmError as e:
+            lacking = str(e)
+        else:
+            pictures[with_suffix(path, f".compare{_ending(wanted)}")] = partial(
+                draw_comparison, faces=(predicted or result).faces, others=others, scheme=scheme
+            )
     thumbnail = None
     if wanted.sheet:
         thumbnail = with_suffix(out / THUMBNAILS / name, ".jpg")
         pictures[thumbnail] = partial(draw_thumbnail, faces=result.faces, scheme=scheme, look=wanted.look)
     if since is not None and not wanted.overwrite:
-        pictures = {file: draw for file, draw in pictures.items() if not _newer(file, since)}
-    return Plan(pictures, thumbnail)
+        pictures = {made: draw for made, draw in pictures.items() if not _newer(made, since)}
+    return Plan(pictures, thumbnail, lacking)
 
 
 def write_pictures(plan: Plan, photo: Photo, wanted: Wanted) -> None:
@@ -125,19 +136,21 @@ def write_pictures(plan: Plan, photo: Photo, wanted: Wanted) -> None:
         write_whole(file, data)
 
 
-def compared_files(folder: Path, name: PurePath, info: PhotoInfo) -> list[Path]:
-    """The files below `folder` that hold a photo's other landmarks: corrected ones, a result, or `.pts`.
+def compared_files(folder: Path, name: PurePath, file: Path, info: PhotoInfo) -> list[Path]:
+    """The files below `folder` that hold the other landmarks of a photo, whose result is `file`: corrected ones, a
+    result, or `.pts`.
 
     Raises:
         HrlmError: there are none.
     """
-    for stem in (folder / name, folder / PurePath(info.path).with_suffix(""), folder / PurePath(info.path).stem):
+    stated = inside(info.path)
+    for stem in (folder / name, folder / stated.with_suffix(""), folder / stated.stem):
         if corrected := _pts_files(with_suffix(stem, CORRECTED)):
             return corrected
         result = with_suffix(stem, ".json")
         if result_json.looks_like_result(result):
             return [result]
-        if files := _pts_files(stem):
+        if files := [p for p in _pts_files(stem) if not _is_anothers(p, stem, file)]:
             return files
     raise HrlmError(f"{info.path}: nothing to compare with: put {stem.name}.json or {stem.name}.pts into {folder}")
 
@@ -150,6 +163,12 @@ def _pts_files(stem: Path) -> list[Path]:
         found.append(file)
         number += 1
     return found
+
+
+def _is_anothers(pts_file: Path, stem: Path, result: Path) -> bool:
+    """Whether `NAME_k.pts` is that of a photo `NAME_k`, which has a result of its own beside NAME's."""
+    number = pts_file.stem.removeprefix(stem.name)
+    return bool(number) and result_json.looks_like_result(result.with_name(f"{result.stem}{number}.json"))
 
 
 def _landmarks(file: Path) -> list[np.ndarray]:

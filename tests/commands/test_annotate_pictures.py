@@ -2,6 +2,7 @@ import csv
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,41 @@ def test_nothing_to_compare_with_is_told(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert re.search(r"a\.jpg: nothing to compare with: put a\.json or a\.pts into", done.stderr)
     assert run(*arguments, "--compare", tmp_path / "absent").exit_code == 2
+    # what else is wanted of the photo is made all the same
+    done = run(*arguments, "--compare", empty, "--overlay", "--measures", "--sheet", "jpeg")
+    assert done.exit_code == 1
+    made = {"a.overlay.jpg", "measures.csv", "sheet_001.jpg", ".thumbnails/a.jpg"}
+    assert files(tmp_path / "out") == made
+    with (tmp_path / "out" / "measures.csv").open() as file:
+        assert [row["photo"] for row in csv.DictReader(file)] == ["a.jpg"]
+
+
+def test_a_photo_is_not_compared_with_anothers_landmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`shot_2` is a photo of its own here, so `shot_2.pts` is no second face of `shot`."""
+    texts: list[str] = []
+    monkeypatch.setattr(
+        "hrlm.render.comparison.write_text", lambda _, places, *rest: texts.extend(p[2] for p in places)
+    )
+    for name in ("shot.jpg", "shot_2.jpg"):
+        detected(tmp_path / "in", tmp_path / "results", name)
+    pts.write(tmp_path / "truth" / "shot.pts", points() + 3)
+    pts.write(tmp_path / "truth" / "shot_2.pts", points())
+    folders = ("--photos", tmp_path / "in", "--out", tmp_path / "out", "--compare", tmp_path / "truth")
+    assert run(tmp_path / "results", *folders).exit_code == 0
+    assert sorted(texts) == ["NME 0.00 %", f"NME {100 * float(nme(points(), points() + 3, SCHEME)):.2f} %"]
+
+
+def test_a_comparison_stays_in_its_folder(tmp_path: Path) -> None:
+    """Results of a photo that was given by its whole path state that path; its own `.pts` lies beside it."""
+    detected(tmp_path / "in", tmp_path / "results", "a.jpg")
+    result = result_json.read(tmp_path / "results" / "a.json")
+    whole = str(tmp_path / "in" / "a.jpg")
+    result_json.write(tmp_path / "results" / "a.json", replace(result, photo=replace(result.photo, path=whole)))
+    pts.write(tmp_path / "in" / "a.pts", points())
+    (tmp_path / "empty").mkdir()
+    done = run(tmp_path / "results", "--out", tmp_path / "out", "--compare", tmp_path / "empty")
+    assert done.exit_code == 1
+    assert "nothing to compare with" in done.stderr
 
 
 def test_sheets_are_sorted_by_certainty_or_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

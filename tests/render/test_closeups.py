@@ -1,7 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
+import pytest
 
 from hrlm.render.closeups import draw_closeups
 from hrlm.render.overlay import COLOURS, Look
+from hrlm.render.strokes import text_width
 from hrlm.results import Face
 from hrlm.schemes import load_scheme
 
@@ -43,3 +47,20 @@ def test_regions_outside_the_photo_are_left_out() -> None:
     assert draw_closeups(PIXELS, gone, SCHEME, Look()).size < whole.size
     nothing = Face(one.landmarks + 5000, one.deviation, one.box, 1.0)
     assert draw_closeups(PIXELS, nothing, SCHEME, Look()).size < 10_000
+
+
+def test_labels_have_room_on_the_sheet_of_a_small_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[float, float, float]] = []
+
+    def note(pixels: np.ndarray, places: list[tuple[float, float, str]], size: float, *_: object) -> None:
+        written.extend((y, x, x + text_width(text, size)) for x, y, text in places)
+        assert all(x + text_width(text, size) <= pixels.shape[1] for x, _, text in places)
+
+    monkeypatch.setattr("hrlm.render.closeups.write_text", note)
+    one = face()
+    middle = one.landmarks.mean(0)
+    small = Face(middle + (one.landmarks - middle) / 10, one.deviation, one.box, 1.0)
+    draw_closeups(PIXELS, small, SCHEME, Look())
+    assert len(written) == len(SCHEME.regions)
+    for (y, _, end), (next_y, begin, _) in pairwise(sorted(written)):
+        assert next_y > y or begin > end

@@ -26,7 +26,7 @@ def face_lines(scheme: Scheme) -> Lines:
     """Landmark indices of each line.
 
     Raises:
-        SchemeError: `lines` in the scheme's YAML is not a mapping of names to landmark numbers.
+        SchemeError: `lines` in the scheme's YAML is not a mapping of names to lists of landmark numbers.
     """
     return _lines(scheme.name, scheme.source, scheme.landmarks, tuple((c.name, c.landmarks) for c in scheme.contours))
 
@@ -49,7 +49,8 @@ def _added(name: str, source: str, count: int) -> dict[str, tuple[int, ...]]:
     if not isinstance(data, dict):
         raise SchemeError(f"scheme {name}: lines must be a mapping of names to lists of landmark numbers")
     for line, numbers in data.items():
-        if not isinstance(numbers, list) or not all(type(i) is int and 0 <= i < count for i in numbers):
+        known = isinstance(numbers, list) and all(type(i) is int and 0 <= i < count for i in numbers)
+        if not known or not numbers:
             raise SchemeError(f"scheme {name}: line {line} must be a list of landmark numbers, 0 to {count - 1}")
     return {str(line): tuple(numbers) for line, numbers in data.items()}
 

@@ -38,7 +38,7 @@ def test_weights_from_before_lines_get_those_of_the_built_in_scheme() -> None:
 def test_lines_of_ones_own() -> None:
     assert face_lines(parse_scheme(OWN)) == {}
     assert face_lines(parse_scheme(OWN + "lines: {jaw: [2, 0]}"))["jaw"] == (2, 0)
-    for wrong in ("lines: [1]", "lines: {jaw: 1}", "lines: {jaw: [3]}", "lines: {jaw: [x]}"):
+    for wrong in ("lines: [1]", "lines: {jaw: 1}", "lines: {jaw: [3]}", "lines: {jaw: [x]}", "lines: {jaw: []}"):
         with pytest.raises(SchemeError, match="mine"):
             face_lines(parse_scheme(OWN + wrong))
 

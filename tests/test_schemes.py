@@ -98,6 +98,16 @@ FAULTS: list[tuple[dict[str, object], str]] = [
     ({"regions": ["0-4"]}, "regions must be a mapping"),
     ({"subsets": {"mouth": ["three"]}}, "subset mouth: 'three'"),
     ({"contours": {"lips": {"landmarks": [7]}}}, "contour lips"),
+    ({"contours": {"lips": {"landmarks": ["2-0", 1]}}}, "contour lips: '2-0' runs backwards"),
+    ({"contours": {"lips": {"landmarks": ["0-99999999999"]}}}, "no landmark 5"),
+    ({"contours": {"lips": {"landmarks": [0, 1], "closed": "no"}}}, "contour lips: closed is 'no'"),
+    ({"subsets": [0, 1]}, "subsets must be a mapping"),
+    ({"mirror": 5}, "mirror must be a list"),
+    ({"mirror": [5]}, "mirror must be a list"),
+    ({"regions": {"r": {"landmarks": ["0-4"]}, "l": {"mirror_of": ["r"]}}}, "mirror_of names ['r']"),
+    ({"regions": {"r": {"landmarks": ["0-4", 2, 2]}}}, "region r: lists landmark 2 twice"),
+    ({"shape": [[0, 0], [1, 0], [0, 1], [1, 1], [float("nan"), 0]]}, "shape has places that are no numbers"),
+    ({"shape": [[1, 2]] * 5}, "or all alike"),
 ]
 
 
@@ -112,7 +122,9 @@ def test_a_contradiction_is_named_with_its_file(tmp_path: Path, change: dict[str
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["landmarks: [", "just words", "- a\n- b", ""])
+@pytest.mark.parametrize(
+    "text", ["landmarks: [", "just words", "- a\n- b", "", "name: 2020-13-45", "? [a]\n: b", "[" * 5000]
+)
 def test_what_is_no_scheme_at_all_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(SchemeError) as caught:
         parse_scheme(text)
@@ -124,3 +136,14 @@ def test_unknown_names_and_missing_files_are_told_apart(tmp_path: Path) -> None:
         load_scheme("ibug69")
     with pytest.raises(SchemeError, match=r"absent\.yaml: cannot be read"):
         load_scheme(tmp_path / "absent.yaml")
+
+
+def test_other_encodings_are_named_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes("name: Gesicht für alle".encode("latin-1"))
+    with pytest.raises(SchemeError, match=r"mine\.yaml: is not text in UTF-8: save"):
+        load_scheme(tmp_path / "mine.yaml")
+
+
+def test_regions_may_be_named_by_numbers() -> None:
+    scheme = parse_scheme(SMALL.replace("right: {", "1: {").replace("left: {mirror_of: right}", "2: {mirror_of: 1}"))
+    assert [(r.name, r.mirrored) for r in scheme.regions] == [("1", False), ("2", True)]

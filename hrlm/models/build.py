@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 
-from hrlm.errors import ModelError
+from hrlm.errors import HrlmError, ModelError
 from hrlm.formats.atomic import write_whole
 from hrlm.models.files import weights_folder
 from hrlm.models.native import NativeLevel
@@ -24,6 +25,16 @@ from hrlm.schemes import parse_scheme
 FORMAT = "hrlm.model/1"
 # a few numbers that are worth full precision, by the beginning of their names
 CALIBRATION = ("variance_scale", "global_weight", "native.prior_scale", "native.offset", "shape_model.")
+# entries of the metadata that are read, where they are there; and those of `placement`
+ABOUT_TYPES: Mapping[str, type] = {
+    "trained_on": list,
+    "terms": list,
+    "samples": dict,
+    "validation": dict,
+    "placement": dict,
+}
+PLACEMENT = ("below", "extent")
+NEWER = "the file was made by a newer hrlm: update yours"
 
 
 @dataclass(frozen=True)
@@ -175,17 +186,81 @@ def load_model(model: str | Path, device: torch.device | str = "cpu") -> LoadedM
             header = f.metadata() or {}
             tensors = {k: f.get_tensor(k).float() for k in f.keys()}  # noqa: SIM118 - not a dict
         if header.get("format") != FORMAT:
-            raise ModelError(f"{path}: is not a weight file of this hrlm ({FORMAT}): get the one that fits")
-        known = {f.name for f in fields(ModelConfig)}
-        config = ModelConfig(**{k: v for k, v in json.loads(header["config"]).items() if k in known})
-        about = json.loads(header["about"])
+            raise ModelError(f"is not a weight file of this hrlm ({FORMAT}): get the one that fits")
+        config, about = _config(json.loads(header["config"])), _about(json.loads(header["about"]))
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise ModelError(f"{name} is infinite or no number, a training may have failed: get other weights")
         net = build_model(config)
         missing, unexpected = net.load_state_dict(tensors, strict=False)
         missing = [m for m in missing if not m.endswith("num_batches_tracked")]
         if missing or unexpected:
-            raise ModelError(f"{path}: lacks {missing[:2]} or has unknown {unexpected[:2]}: get a matching version")
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as e:
-        raise ModelError(f"{path}: cannot be read as weights ({str(e).splitlines()[0]}): copy it anew") from e
+            raise ModelError(f"lacks {missing[:2]} or has unknown {unexpected[:2]}: get a matching version")
+    except HrlmError as e:
+        raise ModelError(f"{path}: {e}") from e
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as e:
+        reason = (str(e) or type(e).__name__).splitlines()[0]
+        raise ModelError(f"{path}: cannot be read as weights ({reason}): copy it anew") from e
     net.eval().requires_grad_(False)
     info = ModelInfo(config.name, net.scheme.name, str(about["version"]))
     return LoadedModel(path, net.to(device), config, info, about)
+
+
+def _config(values: Any) -> ModelConfig:
+    """The hyper-parameters that a weight file states.
+
+    Raises:
+        ModelError: one is unknown or of another type, or they make no network.
+    """
+    known = {f.name: f.type for f in fields(ModelConfig)}
+    if not isinstance(values, dict) or not values.keys() >= {"name", "scheme"}:
+        raise ModelError("states no name and scheme: copy it anew")
+    for name, value in values.items():
+        if name not in known:
+            # a network without what it stands for would run, and run wrongly
+            raise ModelError(f"has the unknown hyper-parameter {name!r}: {NEWER}")
+        if not _FITS[str(known[name])](value):
+            raise ModelError(f"{name} is {_shown(value)}, which should be {known[name]}: copy it anew")
+    return ModelConfig(**values)
+
+
+def _about(values: Any) -> dict[str, Any]:
+    """What a weight file tells of its making.
+
+    Raises:
+        ModelError: it has no version, or something that a detector or a training goes by is not as it should be.
+    """
+    if not isinstance(values, dict) or not isinstance(values.get("version"), str | int | float):
+        raise ModelError("states no version: copy it anew")
+    for name, wanted in ABOUT_TYPES.items():
+        value = values.get(name)
+        texts = wanted is not list or all(isinstance(each, str) for each in value or ())
+        if value is not None and not (isinstance(value, wanted) and texts):
+            raise ModelError(f"{name} is {_shown(value)}, which should be a {wanted.__name__}: copy it anew")
+    for name, value in (values.get("placement") or {}).items():
+        if name not in PLACEMENT:
+            raise ModelError(f"has the unknown placement {name!r}: {NEWER}")
+        if not _is_number(value) or (name == "extent" and value <= 0):
+            raise ModelError(f"placement: {name} is {_shown(value)}: copy it anew")
+    return values
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60]
+
+
+# whether what JSON made of a hyper-parameter is as its annotation says
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": _is_whole,
+    "float": _is_number,
+    "tuple[int, ...]": lambda value: isinstance(value, list) and all(map(_is_whole, value)),
+}

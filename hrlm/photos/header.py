@@ -17,6 +17,7 @@ from hrlm.photos.picture import MAX_PIXELS, brief, check_size, first_of
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP", "GIF", "JPEG2000", "PPM")
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE = 0x00FE
+_SUB_IFDS = 0x014A
 _DNG_VERSION = 0xC612
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT, _PLANES, _PHOTOMETRIC = 258, 339, 284, 262
 _SIGNED, _FLOAT = 2, 3
@@ -77,6 +78,12 @@ class Header:
         return _DNG_VERSION in tags or (isinstance(kind, int) and bool(kind & 1))
 
     @property
+    def is_preview(self) -> bool:
+        """Whether what Pillow sees of a raw file is not its photo: there is more in the file than that."""
+        tags = getattr(self.image, "tag_v2", {})
+        return _DNG_VERSION in tags or _SUB_IFDS in tags
+
+    @property
     def is_misread(self) -> bool:
         """Whether this is a TIFF that Pillow takes, and gets the values of wrong."""
         tags = getattr(self.image, "tag_v2", None)
@@ -86,7 +93,10 @@ class Header:
         kinds, in_planes = set(tags.get(_SAMPLE_FORMAT, (1,))), tags.get(_PLANES, 1) == 2
         swapped_floats = _FLOAT in kinds and tags.prefix == b"MM"
         odd_planes = in_planes and (deep or self.image.mode == "LA")
-        return swapped_floats or odd_planes or _SIGNED in kinds or (deep and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
+        inverted = deep and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+        # Pillow's own numbers have a sign: the upper half would be negative
+        wrapped = self.image.mode == "I" and _FLOAT not in kinds
+        return swapped_floats or odd_planes or _SIGNED in kinds or inverted or wrapped
 
     def pending_orientation(self) -> int:
         """The orientation that decoding has left to apply: Pillow turns TIFF pictures itself while loading."""

@@ -10,6 +10,7 @@ import simplejpeg
 from hrlm.photos.colour import apply_profile
 from hrlm.photos.header import Header
 from hrlm.photos.picture import Allocate, damaged, room
+from hrlm.photos.samples import fill
 
 # libjpeg's words for entropy-coded data that is wrong or missing, which leaves grey or shifted areas. Pillow would
 # pass over some of these in silence.
@@ -36,7 +37,11 @@ def decode_jpeg(file: BinaryIO, header: Header, name: str, allocate: Allocate) -
         return None
     if pixels.shape[:2] != (header.height, header.width):
         return None
-    apply_profile(pixels, header.profile)
+    if header.profile and header.image.mode == "L":
+        # a profile of grey is for one channel, of which the three are copies
+        fill(pixels, pixels[..., :1], "L", 255, header.profile)
+    else:
+        apply_profile(pixels, header.profile)
     return pixels
 
 

@@ -8,9 +8,12 @@ from PIL import Image
 from hrlm.photos.colour import to_srgb
 from hrlm.photos.header import Header
 from hrlm.photos.picture import Allocate, damaged, room
-from hrlm.photos.samples import customary_white, eight_bit, opaque, strips
+from hrlm.photos.samples import customary_white, eight_bit, opaque, strips, white_of_floats
 
 _BITS_PER_SAMPLE = 258
+
+# pixels along each side that tell the scale of floats
+_SIDE = 1000
 
 
 def decode_with_pillow(header: Header, name: str, allocate: Allocate) -> np.ndarray:
@@ -42,5 +45,9 @@ def _white(image: Image.Image) -> float:
         tags = getattr(image, "tag_v2", {})
         return 2.0 ** tags.get(_BITS_PER_SAMPLE, (16,))[0] - 1
     if image.mode in ("I", "F"):
-        return customary_white(float(np.asarray(image.getextrema(), float)[1]))
+        top = float(np.asarray(image.getextrema(), float)[1])
+        if image.mode == "I":
+            return customary_white(top)
+        some = image.resize((min(image.width, _SIDE), min(image.height, _SIDE)), Image.Resampling.NEAREST)
+        return white_of_floats(np.asarray(some), top)
     return 255.0

@@ -19,6 +19,10 @@ _BACKDROP = (128, 128, 128)
 # The largest value of pictures whose numbers have no agreed white: one of these, by custom.
 _CUSTOMARY_WHITES = (1.0, 255.0, 65535.0)
 
+# Floats may go beyond white where a lamp shines or a filter rings: this percentile of what is lit at all tells their
+# scale, and may itself be up to so many whites.
+_USUAL, _BEYOND = 90, 2.0
+
 
 def strips(height: int, width: int) -> Iterator[slice]:
     """The rows of a picture in slices of about a megapixel."""
@@ -53,6 +57,18 @@ def eight_bit(values: np.ndarray, white: float) -> np.ndarray:
 def customary_white(top: float) -> float:
     """The smallest customary white that is not below the largest value `top`, or `top` itself."""
     return next((white for white in _CUSTOMARY_WHITES if top <= white), top if math.isfinite(top) else 1.0)
+
+
+def white_of_floats(some: np.ndarray, top: float) -> float:
+    """The customary white that fits most of a picture's floats; a few that are beyond it do not count.
+
+    Args:
+        some: enough of the samples, or all, to tell.
+        top: the largest of all.
+    """
+    lit = some[some > 0]
+    usual = float(np.percentile(lit, _USUAL)) / _BEYOND if lit.size else 0.0
+    return customary_white(usual if usual <= _CUSTOMARY_WHITES[-1] else top)
 
 
 def opaque(image: Image.Image) -> Image.Image:

@@ -9,11 +9,13 @@ import numpy as np
 from hrlm.errors import PhotoError
 from hrlm.photos.picture import Allocate, Picture, brief, check_size, damaged, first_of, optional, room
 from hrlm.photos.raw import read_raw
-from hrlm.photos.samples import customary_white, fill
+from hrlm.photos.samples import customary_white, fill, white_of_floats
 
 _ORIENTATION, _ICC_PROFILE, _DNG_VERSION = 274, 34675, 50706
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _MODES = {"MINISBLACK": "L", "MINISWHITE": "L", "RGB": "RGB", "YCBCR": "RGB", "SEPARATED": "CMYK"}
+# pixels along each side that tell the scale of floats, and the largest number of 16 bits
+_SIDE, _DEEP = 1000, 65535
 _SAMPLES = {"L": 1, "RGB": 3, "CMYK": 4}
 
 
@@ -67,9 +69,13 @@ def _samples(page: Any, name: str) -> tuple[np.ndarray, str, float]:
     samples = samples.transpose(1, 2, 0) if page.axes.startswith("S") else samples
     samples = samples.reshape(page.imagelength, page.imagewidth, -1)
     if samples.dtype.kind == "f":
-        white = customary_white(float(np.nanmax(samples, initial=0)))
+        rows, columns = (max(1, side // _SIDE) for side in samples.shape[:2])
+        white = white_of_floats(samples[::rows, ::columns], float(np.nanmax(samples, initial=0)))
     else:
         white = 2.0 ** (page.bitspersample - (samples.dtype.kind == "i")) - 1
+        if page.bitspersample > 16 and (top := float(samples.max(initial=0))) <= _DEEP:
+            # of the full scale such numbers are black: a picture of fewer bits in wider ones
+            white = customary_white(top)
     if colour == "MINISWHITE":
         samples = white - samples.astype(np.float32)
     colours, extra = _SAMPLES[mode], page.extrasamples[:1]

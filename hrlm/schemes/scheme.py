@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +51,8 @@ class Scheme:
         mirror: for each landmark the one it becomes in a mirrored photo (itself on the midline).
         contours: for drawing and measures.
         regions: together they hold every landmark.
-        normaliser: the two landmarks whose distance normalises errors.
+        normaliser: the two landmarks whose distance normalises errors; they lie side by side on an upright face, the
+            one on the left of the picture first.
         subsets: named sets that reports speak of.
         source: the YAML text that this was read from; weights carry it.
         shape: x, y of each landmark on a usual, level face, in units of the normaliser from its middle; None where the
@@ -114,6 +116,8 @@ def load_scheme(name_or_path: str | Path) -> Scheme:
         text = path.read_text(encoding="utf-8")
     except OSError as e:
         raise SchemeError(f"{path}: cannot be read ({e.strerror}): check the scheme's path") from e
+    except UnicodeDecodeError as e:
+        raise SchemeError(f"{path}: is not text in UTF-8: save it anew as that") from e
     return parse_scheme(text, str(path))
 
 
@@ -127,6 +131,9 @@ def parse_scheme(text: str, where: str = "scheme") -> Scheme:
         data = yaml.safe_load(text)
     except yaml.YAMLError as e:
         raise SchemeError(f"{where}: is not valid YAML: {' '.join(str(e).split())}") from e
+    except (ValueError, RecursionError) as e:
+        # such as a day that no calendar has
+        raise SchemeError(f"{where}: is not valid YAML: {e}: put what is meant as text in quotes") from e
     if not isinstance(data, dict):
         raise SchemeError(f"{where}: must be a YAML mapping with name, landmarks, regions and normaliser")
     try:
@@ -144,16 +151,18 @@ def _build(data: Mapping[str, Any], text: str) -> Scheme:
         twice = next(n for n in names if names.count(n) > 1)
         raise SchemeError(f"names the landmark {twice!r} twice")
     count = len(names)
-    mirror = _mirror(data.get("mirror") or [], count)
+    mirror = _mirror(_list(data.get("mirror") or [], "mirror"), count)
     contours = tuple(
-        Contour(str(n), _indices(c.get("landmarks"), count, f"contour {n}"), bool(c.get("closed", False)))
+        Contour(str(n), _indices(c.get("landmarks"), count, f"contour {n}"), _truth(c.get("closed", False), n))
         for n, c in _mapping(data.get("contours") or {}, "contours").items()
     )
     regions = _regions(_mapping(data["regions"], "regions"), mirror, count)
     normaliser = _indices(data["normaliser"], count, "normaliser")
     if len(normaliser) != 2 or normaliser[0] == normaliser[1]:
         raise SchemeError("normaliser must be two different landmarks")
-    subsets = {str(n): _indices(v, count, f"subset {n}") for n, v in (data.get("subsets") or {}).items()}
+    subsets = data.get("subsets") or {}
+    if not isinstance(subsets, dict):
+        raise SchemeError("subsets must be a mapping of names to lists of landmarks")
     return Scheme(
         name=str(data["name"]),
         title=str(data.get("title", data["name"])),
@@ -162,7 +171,7 @@ def _build(data: Mapping[str, Any], text: str) -> Scheme:
         contours=contours,
         regions=regions,
         normaliser=(normaliser[0], normaliser[1]),
-        subsets=subsets,
+        subsets={str(n): _indices(v, count, f"subset {n}") for n, v in subsets.items()},
         source=text,
         shape=_shape(data["shape"], count) if data.get("shape") else None,
     )
@@ -174,6 +183,12 @@ def _list(value: Any, what: str) -> list[Any]:
     return value
 
 
+def _truth(value: Any, contour: Any) -> bool:
+    if not isinstance(value, bool):
+        raise SchemeError(f"contour {contour}: closed is {value!r}: write true or false, without quotes")
+    return value
+
+
 def _shape(value: Any, count: int) -> tuple[tuple[float, float], ...]:
     try:
         places = tuple((float(x), float(y)) for x, y in _list(value, "shape"))
@@ -181,6 +196,8 @@ def _shape(value: Any, count: int) -> tuple[tuple[float, float], ...]:
         raise SchemeError("shape must be a list of [x, y]") from None
     if len(places) != count:
         raise SchemeError(f"shape has {len(places)} places for {count} landmarks: give one for each")
+    if not all(math.isfinite(x) and math.isfinite(y) for x, y in places) or len(set(places)) == 1:
+        raise SchemeError("shape has places that are no numbers, or all alike: say where the landmarks lie, or drop it")
     return places
 
 
@@ -194,19 +211,22 @@ def _indices(value: Any, count: int, what: str) -> tuple[int, ...]:
     """Landmark indices from a list of numbers and inclusive ranges such as `17-21`."""
     found: list[int] = []
     for item in _list(value, what):
-        low, dash, high = str(item).partition("-")
+        first, dash, last = str(item).partition("-")
         try:
-            found.extend(range(int(low), int(high if dash else low) + 1))
+            low, high = int(first), int(last if dash else first)
         except ValueError:
             raise SchemeError(f"{what}: {item!r} is neither a landmark's number nor a range like 17-21") from None
-    bad = [i for i in found if not 0 <= i < count]
-    if bad or not found:
-        reason = f"there is no landmark {bad[0]} (0 to {count - 1} exist)" if bad else "is empty"
-        raise SchemeError(f"{what}: {reason}")
+        if high < low:
+            raise SchemeError(f"{what}: {item!r} runs backwards: begin with the lower number, or list them one by one")
+        if high >= count:
+            raise SchemeError(f"{what}: there is no landmark {max(low, count)} (0 to {count - 1} exist)")
+        found.extend(range(low, high + 1))
+    if not found:
+        raise SchemeError(f"{what}: is empty")
     return tuple(found)
 
 
-def _mirror(pairs: Iterable[Any], count: int) -> tuple[int, ...]:
+def _mirror(pairs: list[Any], count: int) -> tuple[int, ...]:
     mirror = list(range(count))
     for pair in pairs:
         indices = _indices(pair, count, "mirror")
@@ -222,11 +242,15 @@ def _mirror(pairs: Iterable[Any], count: int) -> tuple[int, ...]:
 def _regions(data: Mapping[str, Any], mirror: tuple[int, ...], count: int) -> tuple[Region, ...]:
     regions: dict[str, Region] = {}
     for name, entry in data.items():
-        twin = entry.get("mirror_of")
+        name, twin = str(name), entry.get("mirror_of")
         if twin is None:
-            regions[name] = Region(str(name), _indices(entry.get("landmarks"), count, f"region {name}"))
-        elif twin in regions:
-            regions[name] = Region(str(name), tuple(mirror[i] for i in regions[twin].landmarks), mirrored=True)
+            landmarks = _indices(entry.get("landmarks"), count, f"region {name}")
+            if len(set(landmarks)) < len(landmarks):
+                twice = next(i for i in landmarks if landmarks.count(i) > 1)
+                raise SchemeError(f"region {name}: lists landmark {twice} twice: once is enough")
+            regions[name] = Region(name, landmarks)
+        elif str(twin) in regions:
+            regions[name] = Region(name, tuple(mirror[i] for i in regions[str(twin)].landmarks), mirrored=True)
         else:
             raise SchemeError(f"region {name}: mirror_of names {twin!r}, which is not a region above it")
     missing = set(range(count)).difference(*(r.landmarks for r in regions.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -49,9 +52,31 @@ class Job:
         """Where a view's picture is."""
         return self.path if view == WHOLE else self.path.with_name(f"{self.path.stem}-{view}{self.path.suffix}")
 
+    def made(self) -> dict[str, Any]:
+        """What picture and truth depend on, JSON-able, as the truth's file keeps it."""
+        try:
+            change = self.head_model.stat()
+            digest = _digest(self.head_model, change.st_mtime_ns, change.st_size)
+        except OSError:
+            # no portrait was made with it, and who loads it says why
+            digest = ""
+        return {
+            "head_model": digest,
+            "seed": self.key[0],
+            "size": self.size,
+            "samples": self.samples,
+            "most_yaw": self.most_yaw,
+        }
+
+
+@lru_cache(maxsize=8)
+def _digest(path: Path, changed: int, size: int) -> str:
+    """SHA-256 of a file that was last changed then."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
 
 def is_done(job: Job) -> bool:
-    """Whether all the portrait's views are there, whole, at the job's size."""
+    """Whether all the portrait's views are there, whole, at the job's size and, where they tell, of its settings."""
     return all(_is_whole(job.path_of(view), job) for view in job.views)
 
 
@@ -60,6 +85,8 @@ def _is_whole(path: Path, job: Job) -> bool:
         data = json.loads(path.with_name(path.stem + ".dense.json").read_bytes())
         photo = data["photo"]
         same = max(data.get("camera", {}).get("frame", [photo["width"], photo["height"]])) == job.size
+        # portraits from before they told are taken for what they should be
+        same = same and data.get("made", job.made()) == job.made()
         parts = [".jpg", ".pts"] + [f".{n}.png" for n in ("depth", "normal", "region") if job.maps]
         return same and all(path.with_name(path.stem + part).exists() for part in parts)
     except (OSError, ValueError, KeyError, TypeError):
@@ -139,7 +166,7 @@ def render_one(job: Job, threads: int) -> None:
         look = draw_look(job.key, len(head.identity), job.most_yaw)
         taken = take(head, look, job.size, job.samples, threads, job.maps, job.views)
         for view, portrait in zip(job.views, taken, strict=True):
-            save(portrait, look, job.path_of(view))
+            save(portrait, look, job.path_of(view), job.made())
 
 
 class _Quiet:

@@ -41,9 +41,12 @@ def render(
     if unknown := [v for v in views if v not in NAMES]:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(NAMES)}", param_hint="--view")
     try:
-        chosen = [int(n) for n in numbers.split(",")] if numbers else range(first, first + count)
+        # a number that is given twice is one portrait, which no two processes may write
+        chosen = list(dict.fromkeys(map(int, numbers.split(",")))) if numbers else range(first, first + count)
     except ValueError:
         raise typer.BadParameter(f"{numbers!r} is no list of whole numbers", param_hint="--numbers") from None
+    if min(chosen) < 0:
+        raise typer.BadParameter(f"{min(chosen)} is below 0: portraits are numbered from 0", param_hint="--numbers")
     jobs = [
         Job(head_model, out / f"head-{seed}-{number:04d}.jpg", (seed, number), size, samples, most_yaw, maps, views)
         for number in chosen

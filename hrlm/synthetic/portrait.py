@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,8 +163,11 @@ def _finish(pixels: np.ndarray, look: HeadLook, size: int) -> np.ndarray:
     return effects.sensor_noise(pixels, shot.noise, np.random.default_rng([*look.key, 100]))
 
 
-def save(portrait: Portrait, look: HeadLook, path: Path) -> None:
+def save(portrait: Portrait, look: HeadLook, path: Path, made: Mapping[str, Any] | None = None) -> None:
     """Write `path` (a JPEG), `.pts`, maps if there are and, last, `.dense.json` beside it.
+
+    Args:
+        made: of `batch.Job.made`, for the file; none where nobody compares it.
 
     Raises:
         WriteError: the folder or a file cannot be written.
@@ -179,6 +182,7 @@ def save(portrait: Portrait, look: HeadLook, path: Path) -> None:
         "schema": FORMAT,
         "photo": {"path": path.name, "width": width, "height": height},
         "key": list(look.key),
+        **({"made": dict(made)} if made else {}),
         "camera": {
             "position": camera.position.round(5).tolist(),
             "rotation": camera.rotation.round(8).tolist(),

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from hrlm.errors import DataError, HrlmError
+from hrlm.finding import FaceFinder
 from hrlm.formats.atomic import write_whole
 from hrlm.formats.values import box_of
 from hrlm.geometry import box_overlap
@@ -24,6 +25,7 @@ from hrlm.training import faults
 from hrlm.training.batches import augmented_item
 from hrlm.training.config import Source, TrainConfig
 from hrlm.training.data import Joined, Memory, Samples, load_sources
+from hrlm.training.placement import NOT_LEVEL, PLACED_FACES, check_normaliser
 from hrlm.training.separation import separate
 from hrlm.training.shapes import mean_shape
 from hrlm.training.sources import LabelledFace, Problem, SourceFaces, read_source
@@ -129,12 +131,28 @@ def check(config: TrainConfig, progress: Progress = lambda done, total: None) ->
     training = [f for p in usable if p.faces for f in p.faces.training]
     if not training:
         report.problems.append(Problem(faults.UNUSABLE, NOTHING_TRAINS))
+    else:
+        report.problems += _normaliser(config, scheme, [p.source for p in usable], training)
     taught = np.any([f.visible for f in training], axis=0)
     # where nothing learns, what no face shows stays as it was
     for i in np.flatnonzero(~taught) if training and not config.refines else ():
         report.problems.append(Problem(faults.UNTAUGHT, f"{scheme.landmarks[i]}: no training face shows it"))
     report.problems += _photos(usable, template, progress)
     return report
+
+
+def _normaliser(
+    config: TrainConfig, scheme: Scheme, sources: Sequence[Source], faces: Sequence[LabelledFace]
+) -> list[Problem]:
+    def samples() -> Joined:
+        loaded = load_sources(sources, scheme, config.max_side, Memory(0), lambda line: None)
+        return Joined([own.training for own in loaded], PLACED_FACES)
+
+    try:
+        check_normaliser(config.scheme, scheme, [f.points for f in faces], samples, FaceFinder().find)
+    except HrlmError as e:
+        return [Problem(NOT_LEVEL, str(e))]
+    return []
 
 
 def run_check(

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,14 @@ from hrlm.training.log import Clock, Log
 from hrlm.training.memory import keep_freed_memory, recomputed_activations
 from hrlm.training.native_step import validate_native
 from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
-from hrlm.training.placement import placement
+from hrlm.training.placement import PLACED_FACES, check_normaliser, placement
 from hrlm.training.shape_fitting import ENOUGH, fit_shape_model
 from hrlm.training.starting import check_stages, start
 from hrlm.training.step import batch_losses
 from hrlm.training.validation import calibrate, change_table, predict, region_errors, validate
 
-# faces that settle where the landmarks lie about a found face, and how far a training has moved them
-PLACED_FACES, MOVED_FACES = 60, 200
+# faces that settle how far a training has moved the landmarks
+MOVED_FACES = 200
 Say = Callable[[str], None]
 Progress = Callable[[str, int, int, float], None]
 
@@ -89,11 +90,15 @@ class Trainer:
 
         Raises:
             DataError: nothing usable in one of them.
+            SchemeError: the scheme's normaliser stands faces up otherwise than the face finder does.
         """
         refined = self.net.native.landmarks if self.net.native is not None and self.config.native else ()
         gathered = gather(self.config, self.scheme, self.device, self.say, self.model.face_margin, refined)
         self.groups, self.shares, self.validation = gathered.groups, gathered.shares, gathered.validation
         self.described = gathered.described
+        points = [face.points for face in self.training]
+        some = partial(Joined, self.groups, PLACED_FACES)
+        check_normaliser(self.config.scheme, self.scheme, points, some, FaceFinder().find)
         if gathered.prior is not None:
             for net in (self.net, self.ema):
                 if net.native is not None:

@@ -1,8 +1,13 @@
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from hrlm.errors import ModelError
 from hrlm.formats.atomic import WriteError
@@ -40,12 +45,88 @@ def test_damaged_weights_are_named_with_a_cure(tmp_path: Path, content: bytes) -
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(3)}, path)
     with pytest.raises(ModelError, match="not a weight file of this hrlm"):
         load_model(path)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save_model(path, build_model(CONFIG), CONFIG, ABOUT | {"placement": {"below": 0.1, "extent": 0.9}})
+    return path
+
+
+def changed(saved: Path, path: Path, change: Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], None]) -> None:
+    """The weights with tensors, hyper-parameters or metadata as `change` leaves them."""
+    with safe_open(saved, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        header = file.metadata()
+    parts = {name: json.loads(header[name]) for name in ("config", "about")}
+    change(tensors, parts["config"], parts["about"])
+    save_file(tensors, path, header | {name: json.dumps(part) for name, part in parts.items()})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, saved: Path, value: float) -> None:
+    path = tmp_path / "bad.safetensors"
+
+    def spoil(tensors: dict[str, Any], config: dict[str, Any], about: dict[str, Any]) -> None:
+        tensors[next(iter(tensors))].view(-1)[0] = value
+
+    changed(saved, path, spoil)
+    with pytest.raises(ModelError, match=r"bad\.safetensors: .* is infinite or no number.*get other weights"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "said"),
+    [
+        ("config", "future", 1, "unknown hyper-parameter 'future': .*update yours"),
+        ("config", "name", None, "no name and scheme"),
+        ("config", "name", 5, "name is 5, which should be str"),
+        ("config", "scheme", "x", "must be a YAML mapping"),
+        ("config", "face_size", "256", "face_size is '256', which should be int"),
+        ("config", "face_size", 250, "make it a multiple of 32"),
+        ("config", "region_size", True, "region_size is True"),
+        ("config", "region_sizes", 5, "region_sizes is 5"),
+        ("config", "native", ["a"], "native is"),
+        ("config", "face_margin", float("nan"), "face_margin is nan"),
+        ("about", "version", None, "no version"),
+        ("about", "trained_on", "photos", "trained_on is 'photos', which should be a list"),
+        ("about", "terms", [[1]], "terms is"),
+        ("about", "placement", [1, 2], "placement is"),
+        ("about", "placement", {"turn": 1.0}, "unknown placement 'turn': .*update yours"),
+        ("about", "placement", {"below": "1"}, "placement: below is '1'"),
+        ("about", "placement", {"extent": 0}, "placement: extent is 0"),
+    ],
+)
+def test_odd_statements_of_a_weight_file_are_named(
+    tmp_path: Path, saved: Path, part: str, name: str, value: object, said: str
+) -> None:
+    path = tmp_path / "odd.safetensors"
+
+    def state(tensors: dict[str, Any], config: dict[str, Any], about: dict[str, Any]) -> None:
+        own = config if part == "config" else about
+        own[name] = value
+        if value is None:
+            del own[name]
+
+    changed(saved, path, state)
+    with pytest.raises(ModelError, match=rf"odd\.safetensors: .*{said}") as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["config", "about"])
+@pytest.mark.parametrize("text", ["[]", "5", "null", "{", '"x"'])
+def test_statements_that_are_no_mapping_are_named(tmp_path: Path, saved: Path, part: str, text: str) -> None:
+    with safe_open(saved, framework="pt") as file:
+        header = file.metadata() | {part: text}
+    save_file({"x": torch.zeros(1)}, tmp_path / "odd.safetensors", header)
+    with pytest.raises(ModelError, match=r"odd\.safetensors: .*copy it anew"):
+        load_model(tmp_path / "odd.safetensors")
 
 
 def test_unknown_names_say_what_there_is(tmp_path: Path) -> None:

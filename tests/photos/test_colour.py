@@ -36,6 +36,32 @@ def test_a_profile_is_applied(tmp_path: Path, patch: np.ndarray, ending: str) ->
     assert np.abs(open_photo(path).pixels.astype(int) - (90, 200, 40)).max() <= 6
 
 
+def _dark_grey() -> bytes:
+    """A profile of grey in proportion to light: its middle is far brighter in sRGB."""
+    body = b"desc" + bytes(4) + (2).to_bytes(4, "big") + b"g\0" + bytes(78)
+    body = body.ljust(92, b"\0")
+    white = b"XYZ " + bytes(4) + b"".join(round(v * 65536).to_bytes(4, "big") for v in (0.9642, 1.0, 0.8249))
+    curve = b"curv" + bytes(8)
+    table = (3).to_bytes(4, "big")
+    for name, start, size in ((b"desc", 168, 92), (b"wtpt", 260, 20), (b"kTRC", 280, 12)):
+        table += name + start.to_bytes(4, "big") + size.to_bytes(4, "big")
+    head = (292).to_bytes(4, "big") + bytes(4) + b"\2\x10\0\0mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28)
+    return head.ljust(68, b"\0") + white[8:].ljust(60, b"\0") + table + body + white + curve
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_a_profile_of_grey_is_applied(tmp_path: Path, patch: np.ndarray, ending: str) -> None:
+    grey = Image.fromarray(patch[..., 1])
+    grey.save(tmp_path / f"a.{ending}", icc_profile=_dark_grey(), quality=100)
+    pixels = open_photo(tmp_path / f"a.{ending}").pixels
+    assert pixels.shape == patch.shape
+    # 90 / 255 of the light
+    assert np.abs(pixels.astype(int) - 160).max() <= 3
+    # one for other channels is passed over
+    grey.save(tmp_path / f"b.{ending}", icc_profile=_swapped(), quality=100)
+    assert np.abs(open_photo(tmp_path / f"b.{ending}").pixels.astype(int) - 90).max() <= 2
+
+
 def test_srgb_pixels_are_untouched(patch: np.ndarray) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8)
     same = noise.copy()

@@ -161,6 +161,44 @@ def test_tiff_transparency_grey_and_pages(tmp_path: Path, face: np.ndarray) -> N
     assert np.abs(photo.pixels.astype(int) - face[..., :1]).max() <= 1
 
 
+@pytest.mark.parametrize("unit", [1.0, 255.0])
+def test_floats_beyond_white_leave_the_scale(tmp_path: Path, face: np.ndarray, unit: float) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    bright = face.astype(np.float32) / 255 * np.float32(unit)
+    bright[5, 5], bright[6, 6] = 1.05 * unit, np.nan
+    tifffile.imwrite(tmp_path / "a.tif", bright, photometric="rgb", metadata=None)
+    pixels = open_photo(tmp_path / "a.tif").pixels
+    assert (pixels[5, 5] == 255).all()
+    assert (pixels[6, 6] == 0).all()
+    assert np.abs(pixels[7:].astype(int) - face[7:]).max() <= 1
+
+
+def test_wide_grey_integers(tmp_path: Path, face: np.ndarray) -> None:
+    """Unsigned ones beyond the half of their range, and few bits in wide numbers."""
+    tifffile = pytest.importorskip("tifffile")
+    for unit in (2**24 + 2**16 + 2**8 + 1, 257, 1):
+        tifffile.imwrite(tmp_path / "a.tif", face[..., 0].astype(np.uint32) * unit, photometric="minisblack")
+        pixels = open_photo(tmp_path / "a.tif").pixels
+        assert np.abs(pixels.astype(int) - face[..., :1]).max() <= 1, unit
+
+
+@pytest.mark.parametrize("rawpy", [True, False])
+def test_a_reduced_tiff_is_a_photo_like_any(
+    tmp_path: Path, face: np.ndarray, monkeypatch: pytest.MonkeyPatch, rawpy: bool
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    if not rawpy:
+        monkeypatch.setitem(sys.modules, "rawpy", None)
+    tifffile.imwrite(tmp_path / "a.tif", face, photometric="rgb", metadata=None, subfiletype=1)
+    assert (open_photo(tmp_path / "a.tif").pixels == face).all()
+    # of a raw file Pillow would show the preview
+    with tifffile.TiffWriter(tmp_path / "b.tif") as tiff:
+        tiff.write(face[::8, ::8], photometric="rgb", metadata=None, subfiletype=1, subifds=1)
+        tiff.write(face, photometric="rgb", metadata=None)
+    with pytest.raises(PhotoError, match="develop it" if rawpy and "rawpy" in sys.modules else "rawpy"):
+        open_photo(tmp_path / "b.tif")
+
+
 def test_tiff_cut_short_is_an_error_without_pillow_too(tmp_path: Path, face: np.ndarray) -> None:
     tifffile = pytest.importorskip("tifffile")
     tifffile.imwrite(tmp_path / "a.tif", face.astype(np.float32) / 255, photometric="rgb", compression=None)

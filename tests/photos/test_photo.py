@@ -130,6 +130,20 @@ def test_grey_one_bit_and_sixteen_bit(tmp_path: Path, scene: np.ndarray) -> None
     assert _far(open_photo(tmp_path / "bit.png").pixels, np.where(expected > 100, 255, 0)) == 0
 
 
+@pytest.mark.parametrize("unit", [1.0, 255.0, 65535.0])
+def test_a_few_floats_beyond_white_are_no_other_scale(tmp_path: Path, scene: np.ndarray, unit: float) -> None:
+    grey = scene[..., 0].astype(np.float32) / 255 * np.float32(unit)
+    expected = np.repeat(scene[..., :1], 3, -1)
+    grey[0, -1], grey[1, -1] = 1.05 * unit, 40 * unit
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    pixels = open_photo(tmp_path / "a.tif").pixels
+    assert (pixels[:2, -1] == 255).all()
+    assert _far(pixels[2:], expected[2:]) == 0
+    # a dark backdrop is no smaller scale either
+    Image.fromarray(np.pad(grey, ((0, 0), (0, 2000)))).save(tmp_path / "b.tif")
+    assert _far(open_photo(tmp_path / "b.tif").pixels[2:, :64], expected[2:]) == 0
+
+
 def test_palette_and_transparency(tmp_path: Path, scene: np.ndarray) -> None:
     alpha = np.where(np.arange(64)[None, :] < 32, 255, 0).repeat(48, 0).astype(np.uint8)
     Image.fromarray(np.dstack([scene, alpha])).save(tmp_path / "cut.png")

@@ -1,6 +1,8 @@
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,12 +17,12 @@ def job(folder: Path, maps: bool = False) -> Job:
     return Job(folder / "model.npz", folder / "head-1-0000.jpg", (1, 0), 256, 4, 30, maps)
 
 
-def finish(folder: Path, size: int = 256) -> None:
+def finish(folder: Path, size: int = 256, **more: Any) -> None:
     """Leave what a finished portrait leaves."""
     for name in ("head-1-0000.jpg", "head-1-0000.pts"):
         (folder / name).write_bytes(b"x")
     truth = {"photo": {"path": "head-1-0000.jpg", "width": size, "height": size // 2}}
-    (folder / "head-1-0000.dense.json").write_text(json.dumps(truth))
+    (folder / "head-1-0000.dense.json").write_text(json.dumps(truth | more))
 
 
 def test_a_portrait_is_done_when_all_its_files_are_there_at_its_size(tmp_path: Path) -> None:
@@ -35,6 +37,40 @@ def test_a_portrait_is_done_when_all_its_files_are_there_at_its_size(tmp_path: P
     finish(tmp_path)
     (tmp_path / "head-1-0000.pts").unlink()
     assert not is_done(job(tmp_path))
+
+
+def test_a_portrait_of_other_settings_is_not_done(tmp_path: Path) -> None:
+    own = job(tmp_path)
+    own.head_model.write_bytes(b"a head")
+    finish(tmp_path, made=own.made())
+    assert is_done(own)
+    assert is_done(replace(own, most_yaw=30.0))
+    for other in (replace(own, most_yaw=31), replace(own, samples=5), replace(own, key=(2, 0))):
+        assert not is_done(other)
+    own.head_model.write_bytes(b"another head")
+    assert not is_done(own)
+    own.head_model.unlink()
+    assert not is_done(own)
+    # those of the examples do not tell
+    finish(tmp_path)
+    assert is_done(own)
+
+
+def test_numbers_are_rendered_once_and_begin_at_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Job] = []
+
+    def run(jobs: Sequence[Job], processes: int) -> list[Path]:
+        asked.extend(jobs)
+        return []
+
+    monkeypatch.setattr(batch, "run", run)
+    options = ["render", "--head-model", str(tmp_path / "none.npz"), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, [*options, "--numbers", "7,3,7"]).exit_code == 0
+    assert [j.path.name for j in asked] == ["head-0-0007.jpg", "head-0-0003.jpg"]
+    result = CliRunner().invoke(app, [*options, "--numbers=-3"])
+    assert result.exit_code == 2
+    assert "--numbers" in result.stderr
+    assert len(asked) == 2
 
 
 def test_nothing_is_loaded_when_all_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,14 @@ from hrlm.commands.shared import (
     Device,
     DeviceOption,
     LevelsOption,
+    MaxPixelsOption,
     ModelOption,
     Quality,
     QualityOption,
     QuietOption,
     SymmetricOption,
+    TimeoutOption,
+    amount,
     refuse,
 )
 
@@ -89,20 +92,26 @@ def command(
     quality: QualityOption = Quality.BEST,
     levels: LevelsOption = None,
     symmetric: SymmetricOption = False,
+    max_pixels: MaxPixelsOption = "400M",
+    timeout: TimeoutOption = 60,
     quiet: QuietOption = False,
 ) -> None:
     """Measure landmark errors on annotated photos, for the full system and for its global network alone.
 
     Faces that no annotation speaks of are left aside. A photo or landmark file that cannot be read is named and passed
-    over. Exit code: 0 all well, 1 some files were passed over, 2 wrong usage or nothing to do, 130 interrupted.
+    over. Exit code: 0 all well, 1 some files were passed over or not written, 2 wrong usage or nothing to do, 130
+    interrupted.
     """
     widths = _widths(resolutions)
     reduced = [w for w in widths if w is not None]
     peers = _peers(predictions or [], reduced)
+    pixels = amount(max_pixels, 1000, "--max-pixels")
     if frames and not stability:
         raise typer.BadParameter("needs --stability", param_hint="--frames")
     if save_reduced and not reduced:
         raise typer.BadParameter("needs --resolutions with a width", param_hint="--save-reduced")
+    if json_file and json_file.is_dir():
+        refuse(f"--json {json_file}: is a folder: give a file in it")
 
     from hrlm.detector import Detector
     from hrlm.errors import DataError, HrlmError
@@ -113,8 +122,8 @@ def command(
     from hrlm.evaluation.report import Report
     from hrlm.evaluation.stability import measure_stability, stability_rows
     from hrlm.evaluation.systems import FileSystem, FindingSystem, GivenBoxSystem, System
-    from hrlm.photos import open_photo
-    from hrlm.runs.report import Reporter, counted
+    from hrlm.photos import IsolatedOpener
+    from hrlm.runs.report import Reporter, counted, reason_of
     from hrlm.runs.sinks import prepare_folder
 
     problems: list[str] = []
@@ -136,9 +145,9 @@ def command(
         kind = FindingSystem if boxes is Boxes.FINDER else GivenBoxSystem
         systems: dict[str, System] = {FULL: kind(full), ALONE: kind(alone)}
         for name, places in peers.items():
-            systems[name] = FileSystem(places, found.samples, full.scheme, maps)
+            systems[name] = FileSystem(places, found.samples, full.scheme, maps, found.problems.append)
         photos = _photos(data, found.samples) if stability else []
-        with ExitStack() as stack:
+        with IsolatedOpener(1, timeout, pixels) as opener, ExitStack() as stack:
 
             def reporter(total: int) -> Reporter:
                 stack.close()
@@ -155,7 +164,7 @@ def command(
             for message in found.problems:
                 problem(message)
             keep = Keeper(save_reduced, found.samples) if save_reduced else None
-            measured = measure(found.samples, systems, open_photo, reduced, talk.step, problem, keep)
+            measured = measure(found.samples, systems, opener.open, reduced, talk.step, problem, keep)
             if keep and keep.lacking:
                 talk.say(f"{counted(keep.lacking, 'reduced photo')} kept without truth: some landmark of it is unknown")
             if not measured.native and not stability:
@@ -164,7 +173,7 @@ def command(
             if stability:
                 talk = reporter(len(photos))
                 talk.say(f"stability of {counted(len(photos), 'photo')} …")
-                moved = measure_stability(photos, {FULL: full, ALONE: alone}, open_photo, frames, talk.step, problem)
+                moved = measure_stability(photos, {FULL: full, ALONE: alone}, opener.open, frames, talk.step, problem)
                 if not (measured.native or moved):
                     refuse("nothing to measure: no face found in any photo")
             timing = None
@@ -173,22 +182,29 @@ def command(
                 talk = reporter(0)
                 talk.say("timing …")
                 timing = _time(files, full, alone, model, levels, problem)
-        about = {
-            "data": ", ".join(map(str, data)),
-            "model": full.info.name,
-            "version": full.info.version,
-            "device": str(full.device),
-            "quality": quality.value,
-            "levels": str(full.levels),
-            "habits": "left out" if symmetric else "the annotators'",
-            "boxes": boxes.value,
-        }
-        report = Report(full.scheme, about, measured, widths, calibration, stability_rows(moved), timing, problems)
-        # before the tables: what reads them through a pipe may go away
-        if json_file:
-            report.write(json_file)
-        if out:
-            write_report(report, out, open_photo)
+            about = {
+                "data": ", ".join(map(str, data)),
+                "model": full.info.name,
+                "version": full.info.version,
+                "device": str(full.device),
+                "quality": quality.value,
+                "levels": str(full.levels),
+                "habits": "left out" if symmetric else "the annotators'",
+                "boxes": boxes.value,
+            }
+            report = Report(full.scheme, about, measured, widths, calibration, stability_rows(moved), timing, problems)
+            writing: list[tuple[Path, Callable[[], None]]] = []
+            if json_file:
+                writing.append((json_file, lambda: report.write(json_file)))
+            if out:
+                writing.append((out, lambda: write_report(report, out, opener.open)))
+            # before the tables: what reads them through a pipe may go away
+            for place, write in writing:
+                try:
+                    write()
+                # the figures may be hours of work: the tables must still tell them
+                except Exception as e:
+                    problem(str(e) if isinstance(e, HrlmError) else f"{place}: cannot be written ({reason_of(e)})")
         _print(report)
     except HrlmError as e:
         refuse(str(e))
@@ -219,9 +235,12 @@ def _peers(given: Sequence[str], widths: Sequence[int]) -> dict[str, dict[int | 
     peers: dict[str, dict[int | None, Path]] = {}
     for text in given:
         name, equals, place = text.partition("=")
-        name, at, width = name.rpartition("@") if name.rpartition("@")[2].isdecimal() else (name, "", "")
+        # an "@" with a number is the width's, another one the name's own
+        head, at, width = name.rpartition("@")
+        name, at = (head, at) if at and width.isdecimal() else (name, "")
         width_of = int(width) if at else None
-        if not (name and equals and place) or name in (FULL, ALONE) or width_of in peers.get(name, {}):
+        named = name and name.isprintable() and name not in (FULL, ALONE)
+        if not (named and equals and place) or width_of in peers.get(name, {}):
             raise typer.BadParameter(f"{text!r} is not NAME=DIR with a name of its own", param_hint="--predictions")
         if at and width_of not in widths:
             raise typer.BadParameter(f"{text!r}: --resolutions lacks {width}", param_hint="--predictions")

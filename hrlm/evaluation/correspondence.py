@@ -34,12 +34,18 @@ def correspondences(scheme: Scheme, given: Path | None = None) -> dict[int, Corr
     """The known correspondences to a scheme by number of template points; a `given` YAML file's comes first.
 
     Raises:
-        DataError: the file cannot be used.
+        DataError: the file cannot be used, or is of another scheme.
     """
-    known = [
-        read_correspondence(file, scheme) for file in (*sorted(FOLDER.glob("*.yaml")), *([given] if given else []))
-    ]
-    return {c.points: c for c in known if c.scheme == scheme.name}
+    built_in = (read_correspondence(file, scheme) for file in sorted(FOLDER.glob("*.yaml")))
+    known = [c for c in built_in if c.scheme == scheme.name]
+    if given:
+        own = read_correspondence(given, scheme)
+        if own.scheme != scheme.name:
+            raise DataError(
+                f"{given}: is a map to the scheme {own.scheme!r} where the model's is {scheme.name!r}: give one to that"
+            )
+        known.append(own)
+    return {c.points: c for c in known}
 
 
 def read_correspondence(path: Path, scheme: Scheme) -> Correspondence:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -12,9 +14,10 @@ from hrlm.errors import DataError, FormatError
 from hrlm.evaluation.correspondence import Correspondence
 from hrlm.formats import pts, tem
 from hrlm.formats.catalogue import FORMATS, read_any
-from hrlm.formats.truth import AnnotatedPhoto, TrueFace, read_truth, search_truth
+from hrlm.formats.truth import AnnotatedPhoto, TrueFace, by_place, read_truth, search_truth, stray
+from hrlm.photos import Photo
 from hrlm.photos.folders import files_in, photos_of
-from hrlm.results import Box, PhotoResult
+from hrlm.results import Box, PhotoInfo, PhotoResult
 from hrlm.schemes import Scheme
 
 Maps = Mapping[int, Correspondence]
@@ -50,11 +53,13 @@ class Sample:
         photo: its file.
         name: its path below the data folder, never out of it; other detectors' files are looked up by it.
         read: its faces, and a message for each that had to be passed over.
+        stated: the photo as a table states it, whose size must be the photo's; None where nothing does.
     """
 
     photo: Path
     name: PurePath
     read: Callable[[], tuple[list[KnownFace], list[str]]]
+    stated: PhotoInfo | None = None
 
 
 @dataclass
@@ -78,23 +83,22 @@ def find_data(paths: Sequence[Path], scheme: Scheme, maps: Maps) -> Data:
     """
     found = Data()
     beside: list[Path] = []
-    for path in paths:
+    for path in by_place(paths).values():
         if not path.exists():
             raise DataError(f"{path}: no such file or folder: check the path")
         if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
             found.samples.extend(_of_table(path, scheme, found.problems))
         else:
             beside.append(path)
-    templates = {s.photo: s for path in beside for s in _with_templates(path, scheme, maps)}
+    templates, strange = _templates(beside)
     truth = search_truth(beside)
     if truth.lack and not templates and not found.samples:
-        raise DataError(truth.lack)
-    annotated = [_annotated(entry, beside, scheme, maps) for entry in truth.annotated]
-    done = {s.photo for s in annotated}
-    further = [s for photo, s in templates.items() if photo not in done]
-    found.samples += annotated + further
+        raise DataError(strange[0] if strange else truth.lack)
+    done = by_place(entry.photo for entry in truth.annotated)
+    further = [entry for place, entry in templates.items() if place not in done]
+    found.samples += [_annotated(entry, beside, scheme, maps) for entry in (*truth.annotated, *further)]
     found.without = max(0, truth.without - len(further))
-    found.problems += truth.problems
+    found.problems += truth.problems + strange
     if not found.samples:
         raise DataError(
             f"{', '.join(map(str, paths))}: no photo with ground truth: see docs/benchmark.md for its forms"
@@ -128,6 +132,27 @@ def inside(path: str) -> PurePath:
     return PurePath(*(part for part in whole.parts if part not in (whole.anchor, "..")))
 
 
+def name_of_face(name: PurePath, number: int) -> PurePath:
+    """The name of a photo that was reduced to its face `number` (from 0): `NAME.face2.jpg` for the second.
+
+    Not `NAME_2.jpg`: `NAME_2.pts` is the second face in the photo `NAME`.
+    """
+    return name.with_name(f"{name.stem}.face{number + 1}{name.suffix}") if number else name
+
+
+def check_size(where: str, stated: PhotoInfo, photo: Photo) -> None:
+    """See that landmarks are of a photo of this size, as far as their file states one.
+
+    Raises:
+        FormatError: they are not.
+    """
+    if stated.width and stated.height and (stated.width, stated.height) != (photo.width, photo.height):
+        raise FormatError(
+            f"{where}: states a photo of {stated.width} x {stated.height}, {photo.path} has {photo.width} x "
+            f"{photo.height}: give landmarks of the photo as it is"
+        )
+
+
 def known_box(points: np.ndarray) -> Box:
     """The bounding box x, y, width, height of the points `(N, 2)` that are not NaN, of which there is at least one."""
     low, high = np.nanmin(points, 0), np.nanmax(points, 0)
@@ -137,20 +162,26 @@ def known_box(points: np.ndarray) -> Box:
 def read_landmarks(file: Path, scheme: Scheme, maps: Maps) -> tuple[np.ndarray, Box]:
     """The scheme's landmarks `(N, 2)` of a `.pts` or `.tem` file, NaN where lacking, and the box of all its points.
 
+    Args:
+        maps: one for the scheme's own number of points counts too: a template may have another order.
+
     Raises:
         FormatError: unreadable, or of another number of points than the scheme or a template of `maps`.
     """
     points = READERS[file.suffix.lower()](file)
     box = known_box(points)
-    if len(points) == len(scheme):
-        return points, box
     if len(points) in maps:
         return maps[len(points)].to_scheme(points, scheme), box
+    if len(points) == len(scheme):
+        return points, box
     raise FormatError(f"{file}: has {len(points)} points where {scheme.name} has {len(scheme)}: passed over; see --map")
 
 
 def read_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[PhotoResult]:
     """The photos of a table, by the format that its name or content tells.
+
+    Args:
+        problems: takes a message for each face that has to be left out.
 
     Raises:
         FormatError: unreadable or of no known format.
@@ -164,7 +195,11 @@ def read_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Phot
             raise FormatError(f"{path}: cannot be read ({e.strerror or e}): check the file and its rights") from e
     else:
         name = {".json": "coco"}.get(suffix, suffix[1:])
-    return read_any(FORMATS[name], path, scheme, problems)
+    for result in read_any(FORMATS[name], path, scheme, problems):
+        if inside(result.photo.path).name:
+            yield result
+        elif result.faces:
+            problems.append(f"{path}: {result.photo.path!r} names no photo: give its faces the photo's path")
 
 
 def _of_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Sample]:
@@ -179,17 +214,30 @@ def _of_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Sampl
             )
             for i, f in enumerate(result.faces, start=1)
         ]
-        yield Sample(photo, inside(result.photo.path), lambda faces=faces: _usable(faces, scheme))  # type: ignore[misc]
+        read = partial(_usable, faces, scheme)
+        yield Sample(photo, inside(result.photo.path), read, result.photo)
 
 
-def _with_templates(path: Path, scheme: Scheme, maps: Maps) -> Iterator[Sample]:
-    """Photos with `NAME.tem` beside them."""
-    photos = photos_of(files_in(path)) if path.is_dir() else [path]
-    for photo in photos:
+def _templates(paths: Sequence[Path]) -> tuple[dict[Path, AnnotatedPhoto], list[str]]:
+    """Photos with `NAME.tem` and no `NAME.pts` beside them, by place; and a message for each that is of several."""
+    photos: list[Path] = []
+    for path in paths:
+        photos += photos_of(files_in(path)) if path.is_dir() else [path]
+    by_template: defaultdict[Path, dict[Path, Path]] = defaultdict(dict)
+    for place, photo in by_place(photos).items():
         template = photo.with_suffix(".tem")
         if template.is_file() and not photo.with_suffix(".pts").is_file():
-            entry = AnnotatedPhoto(photo, (template,))
-            yield Sample(photo, _name(photo, [path]), lambda entry=entry: _read(entry, scheme, maps))  # type: ignore[misc]
+            by_template[place.with_suffix(".tem")][place] = photo
+    found: dict[Path, AnnotatedPhoto] = {}
+    strange = []
+    for owners in by_template.values():
+        place, photo = next(iter(owners.items()))
+        template = photo.with_suffix(".tem")
+        if len(owners) == 1:
+            found[place] = AnnotatedPhoto(photo, (template,))
+        else:
+            strange.append(stray(template, list(owners.values())))
+    return found, strange
 
 
 def _annotated(entry: AnnotatedPhoto, folders: Sequence[Path], scheme: Scheme, maps: Maps) -> Sample:

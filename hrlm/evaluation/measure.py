@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hrlm.errors import HrlmError
-from hrlm.evaluation.data import KnownFace, Sample
+from hrlm.evaluation.data import KnownFace, Sample, check_size, name_of_face
 from hrlm.evaluation.reduction import reduced
 from hrlm.evaluation.systems import Prediction, System
 from hrlm.photos import Photo
@@ -61,7 +61,7 @@ def measure(
     problem: Callable[[str], None] = lambda _: None,
     save: Save | None = None,
 ) -> Measurement:
-    """Run every system on every annotated photo.
+    """Run every system on every annotated photo; one with which anything goes wrong is told and passed over.
 
     Args:
         widths: also measure each wider face on its photo reduced until the face is that many pixels wide.
@@ -89,14 +89,17 @@ def _measure_photo(
     done: Measurement,
     save: Save | None,
 ) -> Iterator[str]:
-    truths, problems = sample.read()
-    yield from problems
-    if not truths:
-        return
     try:
+        truths, problems = sample.read()
+        yield from problems
+        if not truths:
+            return
         photo = open_photo(str(sample.photo))
-    except HrlmError as e:
-        yield str(e)
+        if sample.stated:
+            check_size(truths[0].source, sample.stated, photo)
+    # whatever goes wrong with one photo must not end a run over thousands
+    except Exception as e:
+        yield _message(sample, e)
         return
     found, problems = _look(sample, photo, truths, systems, None)
     yield from problems
@@ -108,14 +111,24 @@ def _measure_photo(
             if truth.width > width:
                 x, y, w, h = truth.box
                 corners = np.array([[x, y], [x + w, y + h]])
-                small, places = reduced(photo, np.concatenate([truth.points, corners]), truth.width, width)
+                try:
+                    small, places = reduced(photo, np.concatenate([truth.points, corners]), truth.width, width)
+                except Exception as e:
+                    yield _message(sample, e)
+                    continue
                 points, low, high = places[:-2], places[-2].tolist(), places[-1].tolist()
                 if save and (message := save(width, sample, number, small, points)):
                     yield message
                 there = replace(truth, points=points, box=(*low, high[0] - low[0], high[1] - low[1]))
-                found, problems = _look(sample, small, [there], systems, width)
+                alone = replace(sample, name=name_of_face(sample.name, number))
+                found, problems = _look(alone, small, [there], systems, width)
                 yield from problems
                 measured.append(_measured(sample, truth, points, {n: f[0] for n, f in found.items()}))
+
+
+def _message(sample: Sample, error: Exception) -> str:
+    reason = f"{sample.photo}: failed ({type(error).__name__}: {error}): passed over"
+    return str(error) if isinstance(error, HrlmError) else reason
 
 
 def _look(

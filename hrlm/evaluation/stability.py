@@ -6,11 +6,13 @@ landmarks found there are taken back to the photo's own pixels and compared with
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -135,19 +137,21 @@ def measure_stability(
 
     Args:
         systems: of one scheme; the first says which face.
-        frames: the files of each folder, in order of their names, are neighbouring frames of a video. Told is then
-            also the distance from the middle of the frames before and after, as far as no shift, turn and scaling of
-            the face explains it, over the square root of 1.5: the jitter of one frame, with the face's own play.
+        frames: the files of each folder, in order of their names with numbers as numbers, are neighbouring frames of a
+            video. Told is then also the distance from the middle of the frames before and after, as far as no shift,
+            turn and scaling of the face explains it, over the square root of 1.5: the jitter of one frame, with the
+            face's own play.
         step: called after each photo.
         problem: told of each photo that was passed over.
     """
     done: list[Movement] = []
     film: dict[str, list[Frame]] = defaultdict(list)
-    for file in sorted(files) if frames else files:
+    for file in sorted(files, key=_film_order) if frames else files:
         at_rest: dict[str, np.ndarray] = {}
         try:
             photo = open_photo(str(file))
-            done.extend(_of_photo(photo, systems, at_rest))
+            # all of a photo's movements or none
+            done.extend(list(_of_photo(photo, systems, at_rest)))
             if not at_rest:
                 problem(f"{file}: no face found: left out of stability")
         # whatever goes wrong with one photo must not end a run over thousands
@@ -160,6 +164,12 @@ def measure_stability(
                 done.append(_of_frames(film[name], name, systems[name].scheme))
         step()
     return done
+
+
+def _film_order(file: Path) -> tuple[Any, ...]:
+    """Sorts by folder, then by name with runs of digits as numbers: `frame9` before `frame10`."""
+    words = re.split(r"(\d+)", file.name)
+    return file.parent, [int(word) if i % 2 else word for i, word in enumerate(words)], file.name
 
 
 def _of_photo(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +20,7 @@ from hrlm.evaluation.data import (
     Maps,
     Sample,
     by_name,
+    check_size,
     inside,
     known_box,
     read_landmarks,
@@ -29,7 +30,8 @@ from hrlm.evaluation.metrics import nme
 from hrlm.formats import json as result_json
 from hrlm.geometry import CropTransform, box_crop, box_overlap
 from hrlm.photos import Photo
-from hrlm.results import Box, Face
+from hrlm.photos.folders import is_photo
+from hrlm.results import Box, Face, PhotoResult
 from hrlm.schemes import Scheme
 
 if TYPE_CHECKING:
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 # a detected face may be the annotated one from this intersection over union of their boxes on
 SAME_PLACE = 0.3
-_NUMBER = re.compile(r"_\d+$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,8 @@ class Known:
 
 
 Prediction = Face | Known
+# a landmark file, or what a table says of a photo
+_Entry = Path | PhotoResult
 
 
 class LandmarkDetector(Protocol):
@@ -129,6 +132,7 @@ class FileSystem:
     Args:
         places: by face width the folder or table, None for the photos as they are.
         samples: the photos that will be looked up.
+        told: takes a message for each face of a table that has to be left out.
 
     Raises:
         DataError: a place that is not there or holds no landmark files, or two photos of one name.
@@ -136,11 +140,18 @@ class FileSystem:
     """
 
     def __init__(
-        self, places: Mapping[int | None, Path], samples: Sequence[Sample], scheme: Scheme, maps: Maps
+        self,
+        places: Mapping[int | None, Path],
+        samples: Sequence[Sample],
+        scheme: Scheme,
+        maps: Maps,
+        told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._scheme, self._maps = scheme, maps
-        photos = by_name(samples, "their predictions cannot be told apart")
-        self._indices = {width: _Index(path, scheme, photos) for width, path in places.items()}
+        by_name(samples, "their predictions cannot be told apart")
+        photos = _with_neighbours(samples)
+        self._places = dict(places)
+        self._indices = {width: _Index(path, scheme, photos, told) for width, path in places.items()}
 
     def has(self, width: int | None) -> bool:
         return width in self._indices
@@ -149,14 +160,15 @@ class FileSystem:
         self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
     ) -> list[Prediction | None]:
         found: list[Prediction] = []
-        for entry in self._indices[width].of(sample.name):
-            if isinstance(entry, Face):
-                found.append(entry)
-            elif entry.suffix.lower() == ".json":
-                found.extend(result_json.read(entry).faces)
-            else:
+        for entry in self._entries(sample.name, width):
+            if isinstance(entry, Path) and entry.suffix.lower() in READERS:
                 points, box = read_landmarks(entry, self._scheme, self._maps)
                 found.append(Known(points, np.full(len(points), np.nan), box))
+            else:
+                result = result_json.read(entry) if isinstance(entry, Path) else entry
+                where = entry if isinstance(entry, Path) else f"{self._places[width]}: {result.photo.path}"
+                check_size(str(where), result.photo, photo)
+                found.extend(result.faces)
         if found and len(found[0].landmarks) != len(self._scheme):
             raise FormatError(
                 f"{sample.name}: predictions have {len(found[0].landmarks)} landmarks where {self._scheme.name} has "
@@ -164,13 +176,33 @@ class FileSystem:
             )
         return match(found, truths, self._scheme)
 
+    def _entries(self, name: PurePath, width: int | None) -> list[_Entry]:
+        # a table names the reduced photos as they were kept
+        kept = () if width is None else (name.with_name(f"{name.name}.png"), name.with_suffix(".png"))
+        index = self._indices[width]
+        return next((entries for form in (name, *kept) if (entries := index.of(form))), [])
+
+
+def _with_neighbours(samples: Sequence[Sample]) -> set[PurePath]:
+    """The names of the photos, and of those without truth that lie beside them, whose files are not theirs."""
+    names = {s.name for s in samples}
+    for folder, name in {(s.photo.parent, s.name.parent) for s in samples}:
+        # one that is not there or may not be read has its say when its photos are opened
+        with contextlib.suppress(OSError):
+            names.update(name / p.name for p in folder.iterdir() if is_photo(p))
+    return names
+
 
 class _Index:
-    """What is there for each photo, by its path with or without suffix."""
+    """What is there for each photo, by its path with or without suffix.
 
-    def __init__(self, path: Path, scheme: Scheme, photos: Collection[str]) -> None:
-        self._entries: defaultdict[str, list[Path | Face]] = defaultdict(list)
-        self._photos = {form for name in photos for form in _forms(PurePath(name))}
+    Args:
+        photos: the names of all that may have files here.
+    """
+
+    def __init__(self, path: Path, scheme: Scheme, photos: Iterable[PurePath], told: Callable[[str], None]) -> None:
+        self._entries: defaultdict[str, list[_Entry]] = defaultdict(list)
+        self._photos = {form for name in photos for form in _forms(name)}
         tables = [path]
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.is_file())
@@ -181,32 +213,45 @@ class _Index:
         elif not path.is_file():
             raise DataError(f"{path}: no such file or folder: check --predictions")
         for table in tables:
-            for result in read_table(table, scheme, []):
-                self._entries[inside(result.photo.path).as_posix()].extend(result.faces)
+            problems: list[str] = []
+            for result in read_table(table, scheme, problems):
+                self._entries[inside(result.photo.path).as_posix()].append(result)
+            for problem in problems:
+                told(problem)
         if not self._entries:
             raise DataError(f"{path}: holds no landmark files: give a folder of .json or .pts files, or a table")
         self._by_name: defaultdict[str, set[str]] = defaultdict(set)
         self._further: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
-        for key in self._entries:
-            for name in {key, _NUMBER.sub("", key)}:
-                self._by_name[PurePath(name).name].add(name)
+        for key, entries in self._entries.items():
+            self._by_name[PurePath(key).name].add(key)
             head, _, tail = key.rpartition("_")
-            if tail.isdecimal() and key not in self._photos:
+            # files of other kinds hold all faces of their photo
+            single = all(isinstance(e, Path) and e.suffix.lower() in READERS for e in entries)
+            if single and tail.isdecimal() and key not in self._photos:
                 self._further[head].append((int(tail), key))
+                self._by_name[PurePath(head).name].add(head)
 
-    def of(self, name: PurePath) -> list[Path | Face]:
+    def of(self, name: PurePath) -> list[_Entry]:
         """The entries of a photo."""
-        keys = [*_forms(name)]
-        for short in (name.name, name.stem):
-            # what another photo has for its own is not this one's, whatever it is called
-            free = [key for key in self._by_name[short] if key not in self._photos]
-            keys += free if len(free) == 1 else []
-        return next((entries for key in keys if (entries := list(self._numbered(key)))), [])
+        return self._joined(*_forms(name)) or self._joined(self._free(name.name), self._free(name.stem))
 
-    def _numbered(self, key: str) -> Iterator[Path | Face]:
+    def _free(self, short: str) -> str | None:
+        """The only path that ends in a name and is no other photo's own, whatever that is called."""
+        free = [key for key in self._by_name.get(short, ()) if key not in self._photos]
+        return free[0] if len(free) == 1 else None
+
+    def _joined(self, whole: str | None, bare: str | None) -> list[_Entry]:
+        """The entries of a path with its suffix, or without it.
+
+        Where `NAME_2` is another photo, `hrlm detect` writes `NAME.pts` and for further faces `NAME.jpg_2.pts`.
+        """
+        keys = dict.fromkeys([whole] if whole in self._entries else [bare, whole])
+        return [entry for key in keys if key is not None for entry in self._numbered(key)]
+
+    def _numbered(self, key: str) -> Iterator[_Entry]:
         """The entries of `NAME`, `NAME_1`, `NAME_2` …, without those of a photo that has such a name."""
         yield from self._entries.get(key, [])
-        for _, further in sorted(self._further[key]):
+        for _, further in sorted(self._further.get(key, [])):
             yield from self._entries[further]
 
 

@@ -38,6 +38,11 @@ class Sheet:
     rows: list[Sequence[str]] = field(default_factory=list)
 
 
+def printable(text: str) -> str:
+    """`text` with what is no character to print (line ends, broken bytes of a file's name) as Python escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def sheets(report: Report) -> list[Sheet]:
     """All tables of a report: errors and rates in %, missed faces counted as failures."""
     made: list[Sheet] = []
@@ -104,7 +109,7 @@ def _overall(report: Report) -> Sheet:
     fewer = {name: s.landmarks for name, s in report.summaries["all"].items() if 0 < s.landmarks < most}
     told = [f" {name} has {n} of the {most} landmarks: its errors are over these alone." for name, n in fewer.items()]
     sheet = Sheet(
-        f"{about['model']} {about['version']} on {about['data']}",
+        printable(f"{about['model']} {about['version']} on {about['data']}"),
         f"Errors in % of the distance between {unit_of(report)}, over the found faces. AUC and failure rates over all "
         f"faces, missed ones as failures.{''.join(told)}",
         [

@@ -15,6 +15,7 @@ from hrlm.errors import HrlmError
 from hrlm.evaluation.data import known_box
 from hrlm.evaluation.plots import STYLE, png
 from hrlm.evaluation.report import Report
+from hrlm.evaluation.tables import printable
 from hrlm.photos import Photo
 from hrlm.schemes import Scheme
 
@@ -68,7 +69,7 @@ def _case(left: Axes, right: Axes, photo: Photo, index: int, report: Report, sys
     side = 1.2 * max(width, height)
     _show(left, photo, np.array([x + width / 2, y + height / 2]), side)
     _marks(left, truth, found, report.scheme, 1.2)
-    name = Path(face.photo).name
+    name = printable(Path(face.photo).name)
     left.set_title(f"{name if len(name) <= 26 else name[:12] + '…' + name[-12:]}", fontsize=6.5, fontweight="normal")
     if found is None:
         right.set_title("missed", fontsize=6.5, fontweight="normal")

@@ -88,7 +88,7 @@ def read_results(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoResult
                 entries[annotation["image_id"]].append(annotation)
         images = [
             (
-                image["id"],
+                entries.get(image["id"], []),
                 PhotoInfo(str(image["file_name"]), image["width"], image["height"], image.get("orientation", 1)),
             )
             for image in data["images"]
@@ -97,9 +97,9 @@ def read_results(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoResult
         raise FormatError(
             f"{path}: is not a COCO keypoint file ({type(e).__name__}: {e}): export COCO keypoints with categories"
         ) from e
-    for number, info in images:
+    for of_image, info in images:
         faces = faces_of(
-            entries[number],
+            of_image,
             partial(_face, info=info, names=names, scheme=scheme),
             f"{path}: {info.path}",
             told,

@@ -60,16 +60,28 @@ def write_run(path: Path, results: Iterable[PhotoResult], scheme: Scheme) -> Non
 
 
 def read_results(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoResult]:
-    """The photos of a table that have faces.
+    """The photos of a table that have faces; a row that cannot be read is told and left out.
 
     Raises:
-        FormatError: as `read`; another number of landmarks than the scheme's, or a photo's rows that are not together.
+        FormatError: no such table; another number of landmarks than the scheme's, or a photo's rows that are not
+            together.
     """
     seen: set[str] = set()
-    for info, rows in groupby(_read(path, len(scheme)), key=lambda row: row.info):
-        if info.path in seen:
-            raise FormatError(f"{path}: the rows of {info.path} are not together: sort the table by photo")
-        seen.add(info.path)
+    # by name alone: a photo's bad rows are told before it is given, and after the photo before it
+    for name, lines in groupby(_lines(path, len(scheme)), key=lambda line: _photo(line[1])):
+        if name and name in seen:
+            raise FormatError(f"{path}: the rows of {name} are not together: sort the table by photo")
+        seen.add(name)
+        rows: list[Row] = []
+        for number, cells, columns in lines:
+            try:
+                row = _row(path, number, cells, columns)
+                if rows and row.info != rows[0].info:
+                    raise FormatError(f"{path}: row {number} states another size of {name} than others: mend it")
+                rows.append(row)
+            except FormatError as e:
+                told(str(e))
+        info = rows[0].info if rows else PhotoInfo(name, 0, 0)
         yield imported("csv", scheme, info, [row.face for row in rows])
 
 
@@ -79,7 +91,7 @@ def read(path: Path) -> list[Row]:
     Raises:
         FormatError: unreadable, with other columns or with a cell that is not what its column says.
     """
-    return list(_read(path))
+    return [_row(path, *line) for line in _lines(path)]
 
 
 def _rows(info: PhotoInfo, faces: Sequence[Face]) -> bytes:
@@ -115,7 +127,8 @@ def line(cells: Sequence[object]) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-def _read(path: Path, landmarks: int | None = None) -> Iterator[Row]:
+def _lines(path: Path, landmarks: int | None = None) -> Iterator[tuple[int, list[str], int]]:
+    """Of each row its number in the file, where the head is 1, its cells, and how many it should have."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file)
@@ -129,21 +142,29 @@ def _read(path: Path, landmarks: int | None = None) -> Iterator[Row]:
             if landmarks not in (None, count):
                 raise FormatError(f"{path}: has {count} landmarks, not {landmarks}: give the scheme it was made with")
             for number, cells in enumerate(lines, start=2):
-                yield _row(path, number, cells, len(head))
+                yield number, cells, len(head)
     except OSError as e:
         raise unreadable(path, e) from e
     except (UnicodeDecodeError, csv.Error) as e:
         raise FormatError(f"{path}: is not a CSV file in UTF-8 ({e}): save it as UTF-8 text") from e
 
 
+def _photo(cells: Sequence[str]) -> str:
+    """The photo's name in a row, as before `name_cell`; empty where there is none."""
+    photo = cells[0] if cells else ""
+    defused = photo.startswith(_HERE) and photo[len(_HERE) :].startswith(_FORMULA)
+    return photo[len(_HERE) :] if defused else photo
+
+
 def _row(path: Path, number: int, cells: list[str], columns: int) -> Row:
     try:
         if len(cells) != columns:
             raise ValueError(f"{len(cells)} cells instead of {columns}")
-        photo, *size, index, score = cells[:6]
+        _, *size, index, score = cells[:6]
         width, height, orientation = (int(c or default) for c, default in zip(size, (0, 0, 1), strict=True))
-        if photo.startswith(_HERE) and photo[len(_HERE) :].startswith(_FORMULA):
-            photo = photo[len(_HERE) :]
+        photo = _photo(cells)
+        if not photo:
+            raise ValueError("its photo has no name")
         x, y, box_width, box_height = map(float, cells[6:10])
         points = np.array([float(c) if c else math.nan for c in cells[11:]]).reshape(-1, len(PER_LANDMARK))
         face = Face(points[:, :2], points[:, 2], (x, y, box_width, box_height), float(score), tuple(cells[10].split()))

@@ -117,32 +117,32 @@ def search_truth(paths: Iterable[Path]) -> FoundTruth:
     """
     paths = list(paths)
     found = FoundTruth()
-    photos: dict[Path, None] = {}
-    truths: dict[Path, None] = {}
-    corrected: dict[Path, None] = {}
+    every_photo: list[Path] = []
+    every_truth: list[Path] = []
+    every_correction: list[Path] = []
     for path in paths:
         if path.is_dir():
             files = files_in(path)
-            photos.update((p, None) for p in photos_of(files))
-            truths.update(
-                (p, None) for p in files if p.suffix.lower() == ".pts" and not corrections.is_corrected_pts(p)
-            )
-            corrected.update((p, None) for p in files if corrections.is_correction(p))
+            every_photo += photos_of(files)
+            every_truth += [p for p in files if p.suffix.lower() == ".pts" and not corrections.is_corrected_pts(p)]
+            every_correction += [p for p in files if corrections.is_correction(p)]
         elif path.is_file():
-            photos[path] = None
-            truths.update((p, None) for p in sorted(path.parent.glob("*.pts")) if _belongs(p, path))
+            every_photo.append(path)
+            every_truth += [p for p in sorted(path.parent.glob("*.pts")) if _belongs(p, path)]
             beside = (path.with_name(name + corrections.SUFFIX) for name in (path.stem, path.name))
-            corrected.update((p, None) for p in beside if p.is_file())
+            every_correction += [p for p in beside if p.is_file()]
         else:
             raise DataError(f"{path}: no such file or folder: check the path")
-    checked, open_photos = _corrected_photos(corrected, photos, paths, found.problems)
+    photos = by_place(every_photo)
+    corrected = by_place(every_correction).values()
+    checked, open_photos = _corrected_photos(corrected, photos.values(), paths, found.problems)
     unusable = tuple(found.problems)
     by_stem: defaultdict[Path, list[Path]] = defaultdict(list)
-    for photo in photos:
-        by_stem[photo.with_suffix("")].append(photo)
+    for place, photo in photos.items():
+        by_stem[place.with_suffix("")].append(photo)
     owned: defaultdict[Path, list[tuple[int, Path]]] = defaultdict(list)
-    for truth in truths:
-        number, owners = _owners(truth, by_stem)
+    for place, truth in by_place(every_truth).items():
+        number, owners = _owners(place, by_stem)
         if len(owners) == 1:
             if owners[0] not in checked and owners[0] not in open_photos:
                 owned[owners[0]].append((number, truth))
@@ -150,13 +150,24 @@ def search_truth(paths: Iterable[Path]) -> FoundTruth:
             found.problems.append(stray(truth, owners))
     for photo, file in checked.items():
         owned[photo] = [(0, file)]
-    every = dict.fromkeys([*photos, *checked, *open_photos])
+    every = dict.fromkeys([*photos.values(), *checked, *open_photos])
     found.annotated = [AnnotatedPhoto(p, tuple(t for _, t in sorted(owned[p]))) for p in every if p in owned]
     found.without = len(every) - len(found.annotated)
     found.unchecked = open_photos
     if not found.annotated:
         found.lack = _lack(paths, len(open_photos), unusable)
     return found
+
+
+def by_place(files: Iterable[Path]) -> dict[Path, Path]:
+    """The files by where they are, each once and as first named, in whatever ways its folder is named.
+
+    Links to folders are followed; a link to a file is a file of its own, as it has a name of its own.
+    """
+    places: dict[Path, Path] = {}
+    for file in files:
+        places.setdefault(file.parent.resolve() / file.name, file)
+    return places
 
 
 def _lack(paths: Sequence[Path], unchecked: int, unusable: Sequence[str]) -> str:

@@ -55,6 +55,50 @@ def test_templates_are_mapped_and_measure_the_whole_face(tmp_path: Path) -> None
     assert face.box == (1, 2, 10, 38)
 
 
+def test_a_template_of_as_many_points_as_the_scheme_is_mapped(tmp_path: Path) -> None:
+    photo(tmp_path / "a.png")
+    (tmp_path / "a.tem").write_text("68\n" + "".join(f"{x} {y}\n" for x, y in POINTS))
+    maps = {68: Correspondence(68, "ibug68", {0: 36, 1: 45})}
+    ((plain,), _), ((mapped,), _) = (find_data([tmp_path], SCHEME, m).samples[0].read() for m in ({}, maps))
+    assert plain.points == pytest.approx(POINTS)
+    assert np.flatnonzero(~np.isnan(mapped.points[:, 0])).tolist() == [36, 45]
+    assert mapped.points[36].tolist() == POINTS[0].tolist()
+
+
+def test_a_template_of_two_photos_is_neither_s(tmp_path: Path) -> None:
+    for name in ("a.png", "a.webp", "b.png"):
+        photo(tmp_path / name)
+    for name in "ab":
+        (tmp_path / f"{name}.tem").write_text("3\n1 2\n11 2\n5 40\n")
+    data = find_data([tmp_path], SCHEME, MAPS)
+    assert [s.name.name for s in data.samples] == ["b.png"]
+    assert data.without == 2
+    assert data.problems == [f"{tmp_path / 'a.tem'}: a.png and a.webp beside it has its name: passed over, rename one"]
+    (tmp_path / "b.tem").unlink()
+    with pytest.raises(DataError, match=r"a\.tem: a\.png and a\.webp"):
+        find_data([tmp_path], SCHEME, MAPS)
+
+
+def test_a_folder_or_table_named_in_two_ways_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("d/sub/a.png", "d/b.png", "d/c.png", "d/c_2.png"):
+        photo(tmp_path / name)
+    for name in ("sub/a", "c_1", "c_2"):
+        pts.write(tmp_path / "d" / f"{name}.pts", POINTS)
+    (tmp_path / "d" / "b.tem").write_text("3\n1 2\n11 2\n5 40\n")
+    (tmp_path / "link").symlink_to(tmp_path / "d", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    one, both = Path("d"), [Path("d/c.png"), Path("d"), tmp_path / "d", Path("d/sub/../sub"), Path("link")]
+    alone, twice = find_data([one], SCHEME, MAPS), find_data(both, SCHEME, MAPS)
+    assert sorted(s.photo.name for s in twice.samples) == sorted(s.photo.name for s in alone.samples)
+    assert {s.photo.name: len(s.read()[0]) for s in twice.samples} == {"a.png": 1, "b.png": 1, "c.png": 1, "c_2.png": 1}
+    assert (twice.without, twice.problems) == (alone.without, [])
+    face = Face(POINTS, np.ones(68), (0, 0, 50, 50), 1.0)
+    result = PhotoResult(PhotoInfo("d/b.png", 60, 60), ModelInfo("m", "ibug68", "1"), (face,))
+    write_run(FORMATS["csv"], tmp_path / "t.csv", [result], SCHEME)
+    (read,) = find_data([Path("t.csv"), tmp_path / "t.csv"], SCHEME, {}).samples
+    assert read.stated == PhotoInfo("d/b.png", 60, 60)
+
+
 def test_an_unknown_template_is_named(tmp_path: Path) -> None:
     photo(tmp_path / "a.png")
     (tmp_path / "a.tem").write_text("2\n1 2\n11 2\n")

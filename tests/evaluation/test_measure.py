@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -9,8 +10,9 @@ from hrlm.evaluation.data import KnownFace, Sample, known_box
 from hrlm.evaluation.measure import measure
 from hrlm.evaluation.metrics import point_errors
 from hrlm.evaluation.systems import Prediction
+from hrlm.formats.atomic import WriteError
 from hrlm.photos import Photo
-from hrlm.results import Face
+from hrlm.results import Face, PhotoInfo
 from hrlm.schemes import load_scheme
 
 SCHEME = load_scheme("ibug68")
@@ -95,6 +97,68 @@ def test_a_system_that_fails_on_a_photo_has_missed_it() -> None:
     assert done.problems == ["a: frail failed (RuntimeError: out of memory): counted as missed"]
     assert done.native[0].predicted["frail"] is None
     assert done.native[0].predicted["sound"] is not None
+
+
+def test_whatever_goes_wrong_with_one_photo_costs_that_photo_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable() -> tuple[list[KnownFace], list[str]]:
+        raise OverflowError("too long")
+
+    def strange(path: str) -> Photo:
+        if path == "b":
+            raise ValueError("no photo at all")
+        return opened(path)
+
+    samples = [Sample(Path("a"), PurePath("a"), unreadable), sample("b", ["b: half"]), sample("c"), sample("d")]
+    done = measure(samples, {"s": Knowing(0)}, strange)
+    assert [m.photo for m in done.native] == ["c", "d"]
+    assert done.problems == [
+        "a: failed (OverflowError: too long): passed over",
+        "b: half",
+        "b: failed (ValueError: no photo at all): passed over",
+    ]
+
+    def fails(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("hrlm.evaluation.measure.reduced", fails)
+    done = measure(samples[2:], {"s": Knowing(0)}, opened, [50])
+    assert (len(done.native), done.reduced) == (2, {50: []})
+    assert done.problems[0] == "c: failed (MemoryError: no room): passed over"
+
+
+def test_what_save_raises_ends_the_run() -> None:
+    def full(*_: object) -> None:
+        raise WriteError(Path("x"), OSError("disk full"))
+
+    with pytest.raises(WriteError):
+        measure([sample("a")], {"s": Knowing(0)}, opened, [50], save=full)
+
+
+def test_truth_of_another_size_than_the_photo_is_told_and_passed_over() -> None:
+    samples = [
+        replace(sample(name), stated=PhotoInfo(name, *size))
+        for name, size in (("same", (400, 400)), ("unknown", (0, 0)), ("turned", (300, 400)))
+    ]
+    done = measure(samples, {"s": Knowing(0)}, opened)
+    assert [m.photo for m in done.native] == ["same", "unknown"]
+    (problem,) = done.problems
+    assert "states a photo of 300 x 400, turned has 400 x 400" in problem
+
+
+def test_a_reduced_photo_has_its_face_s_name() -> None:
+    asked = []
+
+    class Noting(Knowing):
+        def faces(
+            self, sample: Sample, photo: Photo, truths: Sequence[KnownFace], width: int | None
+        ) -> list[Prediction | None]:
+            asked.append((width, sample.name.as_posix()))
+            return super().faces(sample, photo, truths, width)
+
+    points = SHAPE * 100 - 0.5
+    faces = [KnownFace(str(k), points, known_box(points)) for k in range(2)]
+    measure([Sample(Path("d/a.jpg"), PurePath("d/a.jpg"), lambda: (faces, []))], {"n": Noting(0)}, opened, [50])
+    assert asked == [(None, "d/a.jpg"), (50, "d/a.jpg"), (50, "d/a.face2.jpg")]
 
 
 def test_a_face_s_own_box_shrinks_with_its_photo() -> None:

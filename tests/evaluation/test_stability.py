@@ -159,6 +159,27 @@ def test_frames_on_both_sides_of_a_gap_are_no_neighbours() -> None:
         assert [Path(m.photo).name for m in moved if m.change == FRAMES] == ["5"]
 
 
+def test_frames_are_in_order_of_their_numbers() -> None:
+    photo = spots((150, 150), 300)
+    opened: list[str] = []
+    names = ["d/f10", "d/f9", "e/f1", "d/f8", "d/f11", "d/f010b"]
+    measure_stability([Path(n) for n in names], {"s": SpotFinder()}, lambda p: opened.append(p) or photo, True)
+    assert [Path(p).as_posix() for p in opened] == ["d/f8", "d/f9", "d/f10", "d/f010b", "d/f11", "e/f1"]
+
+
+def test_a_photo_that_fails_in_its_midst_leaves_no_movement() -> None:
+    class Failing(SpotFinder):
+        def detect_batch(self, photos: Sequence[Photo]) -> list[list[Face]]:
+            if self._looks == 4:
+                raise RuntimeError("out of memory")
+            return super().detect_batch(photos)
+
+    told: list[str] = []
+    photo = spots((150, 150), 300)
+    assert measure_stability([Path("a")], {"s": Failing()}, lambda _: photo, problem=told.append) == []
+    assert told == ["a: stability failed (RuntimeError: out of memory)"]
+
+
 @given(st.floats(-3, 3), st.floats(0.2, 5), st.floats(-50, 50))
 def test_alignment_undoes_a_similarity(angle: float, scale: float, shift: float) -> None:
     c, s = scale * np.cos(angle), scale * np.sin(angle)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -9,6 +10,7 @@ from hrlm.evaluation.data import KnownFace, Sample, known_box
 from hrlm.evaluation.systems import FileSystem, GivenBoxSystem, match
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
+from hrlm.formats.catalogue import FORMATS, write_run
 from hrlm.geometry import CropTransform
 from hrlm.photos import Photo
 from hrlm.results import Box, Face, ModelInfo, PhotoInfo, PhotoResult
@@ -73,6 +75,10 @@ def found(place: Path, name: str, others: tuple[str, ...] = (), at: float = 0) -
     return [None if f is None else round(float(f.landmarks[0, 0] - SHAPE[0, 0] * 100)) for f in faces]
 
 
+def result(name: str, *faces: Face, size: int = 4) -> PhotoResult:
+    return PhotoResult(PhotoInfo(name, size, size), ModelInfo("m", "ibug68", "1"), faces)
+
+
 def test_pts_files_are_found_by_path_then_by_name(tmp_path: Path) -> None:
     pts.write(tmp_path / "sub" / "a.pts", points(1, 0))
     pts.write(tmp_path / "sub" / "a_2.pts", points(302, 0))
@@ -87,6 +93,72 @@ def test_numbered_files_alone_are_found_and_those_of_another_photo_left(tmp_path
     assert found(tmp_path, "a.jpg") == [1, 302]
     assert found(tmp_path, "a.jpg", ("a_2.jpg",)) == [1, None]
     assert found(tmp_path, "a_2.jpg", ("a.jpg",)) == [None, 302]
+
+
+def test_results_of_another_photo_are_no_further_faces(tmp_path: Path) -> None:
+    for name, at in (("a", 1), ("a_2", 302)):
+        result_json.write(tmp_path / f"{name}.json", result(f"{name}.jpg", face(points(at, 0))))
+    assert found(tmp_path, "a.jpg") == [1, None]
+    (tmp_path / "a.json").unlink()
+    assert found(tmp_path, "a.jpg") == [None, None]
+
+
+def test_photos_without_truth_that_lie_beside_own_their_files(tmp_path: Path) -> None:
+    pts.write(tmp_path / "peer" / "a.pts", points(1, 0))
+    pts.write(tmp_path / "peer" / "a_2.pts", points(302, 0))
+    here = sample("a.jpg")
+    here = replace(here, photo=tmp_path / "data" / "a.jpg")
+    here.photo.parent.mkdir()
+    truths = [truth(points(0, 0)), truth(points(300, 0))]
+    for beside, missed in (("notes.txt", False), ("a_2.jpg", True)):
+        (here.photo.parent / beside).touch()
+        faces = FileSystem({None: tmp_path / "peer"}, [here], SCHEME, {}).faces(here, BLANK, truths, None)
+        assert [f is None for f in faces] == [False, missed]
+
+
+def test_further_faces_of_a_photo_whose_numbered_name_another_has(tmp_path: Path) -> None:
+    """What `hrlm detect --format pts` writes of a.jpg with two faces and a_2.jpg with one."""
+    pts.write(tmp_path / "a.pts", points(1, 0))
+    pts.write(tmp_path / "a.jpg_2.pts", points(302, 0))
+    pts.write(tmp_path / "a_2.pts", points(3, 0))
+    assert found(tmp_path, "a.jpg", ("a_2.jpg",)) == [1, 302]
+    assert found(tmp_path, "a_2.jpg", ("a.jpg",)) == [3, None]
+    # flat, where the data has folders
+    assert found(tmp_path, "sub/a.jpg", ("a_2.jpg",)) == [1, 302]
+
+
+def test_a_face_of_a_photo_without_a_suffix_is_taken_once(tmp_path: Path) -> None:
+    pts.write(tmp_path / "b_1.pts", points(1, 0))
+    truths = [truth(points(0, 0)), truth(points(5, 0))]
+    faces = FileSystem({None: tmp_path}, [sample("b")], SCHEME, {}).faces(sample("b"), BLANK, truths, None)
+    assert [f is None for f in faces] == [False, True]
+
+
+def test_results_of_another_size_are_refused(tmp_path: Path) -> None:
+    result_json.write(tmp_path / "a.json", result("a.jpg", face(points(1, 0)), size=9))
+    with pytest.raises(FormatError, match=r"a\.json: states a photo of 9 x 9, .*has 4 x 4"):
+        found(tmp_path, "a.jpg")
+    # a table need not state a size
+    for size, wanted in ((9, None), (4, [1, None]), (0, [1, None])):
+        table = tmp_path / f"{size}.csv"
+        write_run(FORMATS["csv"], table, [result("a.jpg", face(points(1, 0)), size=size)], SCHEME)
+        if wanted:
+            assert found(table, "a.jpg") == wanted
+        else:
+            with pytest.raises(FormatError, match=r"9\.csv: a\.jpg: states a photo of 9 x 9"):
+                found(table, "a.jpg")
+
+
+def test_a_table_s_faults_are_told_and_no_photo_is_no_name(tmp_path: Path) -> None:
+    table = tmp_path / "t.xml"
+    write_run(
+        FORMATS["dlib"], table, [result("a.jpg", face(points(1, 0))), result("b.jpg", face(points(0, 0)))], SCHEME
+    )
+    table.write_text(table.read_text().replace('file="b.jpg"', 'file=""').replace('name="67"', 'name="66"', 1))
+    told: list[str] = []
+    FileSystem({None: table}, [sample("a.jpg")], SCHEME, {}, told.append)
+    assert "t.xml: a.jpg: face 1 has the landmark" in told[0]
+    assert told[1:] == [f"{table}: '' names no photo: give its faces the photo's path"]
 
 
 def test_a_name_in_two_folders_is_no_answer(tmp_path: Path) -> None:
@@ -109,8 +181,7 @@ def test_a_number_that_lacks_ends_no_list(tmp_path: Path) -> None:
 
 
 def test_our_own_results_keep_their_deviation_and_come_before_pts(tmp_path: Path) -> None:
-    result = PhotoResult(PhotoInfo("a.jpg", 9, 9), ModelInfo("m", "ibug68", "1"), (face(points(3, 0)),))
-    result_json.write(tmp_path / "a.jpg.json", result)
+    result_json.write(tmp_path / "a.jpg.json", result("a.jpg", face(points(3, 0))))
     pts.write(tmp_path / "a.pts", points(1, 0))
     assert found(tmp_path, "a.jpg") == [3, None]
     system = FileSystem({None: tmp_path}, [], SCHEME, {})
@@ -127,6 +198,18 @@ def test_each_width_has_its_files(tmp_path: Path) -> None:
     matched = system.faces(sample("a.jpg"), BLANK, [truth(points(0, 0))], 64)[0]
     assert matched is not None
     assert matched.landmarks == pytest.approx(points(2, 0), abs=0.01)
+
+
+def test_a_table_names_reduced_photos_as_they_were_kept(tmp_path: Path) -> None:
+    pts.write(tmp_path / "n" / "a.pts", points(1, 0))
+    samples = [sample(n) for n in ("a.jpg", "b.jpg", "b.webp")]
+    kept = [result(n, face(points(at, 0))) for n, at in (("a.png", 1), ("b.jpg.png", 2), ("b.webp.png", 3))]
+    write_run(FORMATS["csv"], tmp_path / "s.csv", kept, SCHEME)
+    system = FileSystem({None: tmp_path / "n", 64: tmp_path / "s.csv"}, samples, SCHEME, {})
+    for one, at in zip(samples, (1, 2, 3), strict=True):
+        matched = system.faces(one, BLANK, [truth(points(0, 0))], 64)[0]
+        assert matched is not None
+        assert matched.landmarks == pytest.approx(points(at, 0), abs=0.01)
 
 
 def test_files_that_cannot_be_scored_are_named(tmp_path: Path) -> None:

@@ -134,6 +134,16 @@ def test_a_face_that_makes_no_sense_is_told(tmp_path: Path, values: dict) -> Non
     assert "face 1" in problems[0]
 
 
+@pytest.mark.parametrize("number", [[1], {"of": 1}])
+def test_an_image_whose_number_is_none_is_no_coco(tmp_path: Path, number: object) -> None:
+    path = written("coco", tmp_path, result(FACE))
+    data = json.loads(path.read_text())
+    data["images"][0]["id"] = number
+    path.write_text(json.dumps(data))
+    with pytest.raises(FormatError, match=r"coco\.json: is not a COCO keypoint file \(TypeError"):
+        read("coco", path)
+
+
 def test_crowds_and_boxes_without_keypoints_are_passed_over(tmp_path: Path) -> None:
     path = written("coco", tmp_path, result(FACE))
     for values in ({"iscrowd": 1}, {"iscrowd": 0, "keypoints": []}):

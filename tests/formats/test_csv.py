@@ -76,6 +76,26 @@ def test_rows_of_a_photo_must_stand_together(tmp_path: Path) -> None:
         list(csv.read_results(path, SCHEME, fail))
 
 
+def test_a_bad_row_costs_one_face(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write(path, [("a.jpg", [face()]), ("b.jpg", [face(), face(1), face(2)]), ("c.jpg", [face()])])
+    lines = path.read_text().splitlines(keepends=True)
+    lines[2] = lines[2].replace("b.jpg,,", "b.jpg,9,")
+    lines[3] = lines[3].replace(",2.500,", ",wide,")
+    lines[5] = lines[5].replace("c.jpg", "")
+    path.write_text("".join([*lines, "d.jpg,1\n"]))
+    told: list[str] = []
+    results = []
+    for result in csv.read_results(path, SCHEME, told.append):
+        # a photo's faults are known when it is given, and no other's
+        results.append((result.photo.path, len(result.faces), len(told)))
+    assert results == [("a.jpg", 1, 0), ("b.jpg", 1, 2), ("", 0, 3), ("d.jpg", 0, 4)]
+    assert [t.partition(": ")[2][:5] for t in told] == ["row 4", "row 5", "row 6", "row 7"]
+    assert "its photo has no name" in told[2]
+    with pytest.raises(FormatError, match="row 4 cannot be read"):
+        list(csv.read_results(path, SCHEME, fail))
+
+
 def test_pandas_reads_it(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     write(tmp_path / "a.csv", [("a.jpg", [face(), face(7)])])

@@ -64,6 +64,22 @@ def test_a_folder_named_twice_counts_once(tmp_path: Path) -> None:
     assert len(find_truth([tmp_path, tmp_path, tmp_path / "a.jpg"]).annotated) == 1
 
 
+def test_a_folder_named_in_two_ways_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "d/a.jpg", "d/a_1.pts", "d/a_2.jpg", "d/a_2.pts", "d/sub/b.jpg", "d/sub/b.pts", "d/c.pts")
+    monkeypatch.chdir(tmp_path)
+    truth = find_truth([Path("d/a.jpg"), Path("d"), tmp_path / "d", Path("d/sub")])
+    assert [(a.photo, [f.name for f in a.files]) for a in truth.annotated] == [
+        (Path("d/a.jpg"), ["a_1.pts"]),
+        (Path("d/a_2.jpg"), ["a_2.pts"]),
+        (Path("d/sub/b.jpg"), ["b.pts"]),
+    ]
+    assert len(truth.problems) == 1
+    # two links to one picture are two photos, each with truth of its own
+    (tmp_path / "d" / "e.jpg").symlink_to(tmp_path / "d" / "a.jpg")
+    touch(tmp_path, "d/e.pts")
+    assert len(find_truth([Path("d")]).annotated) == 4
+
+
 def test_nothing_annotated_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     with pytest.raises(DataError, match=r"no photo with a \.pts"):

@@ -184,7 +184,7 @@ class FaceFinder:
 
     def _with_new(self, views: _Views, found: list[FoundFace], seen: list[FoundFace]) -> list[FoundFace]:
         """The faces found, and those proposals that show others and are confirmed."""
-        new = [face for face in seen if not any(_same(face.box, other.box) for other in found)]
+        new = [face for face in seen if not any(_same(face, other) for other in found)]
         return _distinct(found + self._confirm(views, new)) if new else found
 
     def _look_in_tiles(self, views: _Views, long_side: int) -> list[FoundFace]:
@@ -357,14 +357,19 @@ def _distinct(faces: Sequence[FoundFace]) -> list[FoundFace]:
     """Best first, without those that show what a better one shows."""
     kept: list[FoundFace] = []
     for face in sorted(faces, key=lambda face: (-face.score, face.box)):
-        if not any(_same(face.box, other.box) for other in kept):
+        if not any(_same(face, other) for other in kept):
             kept.append(face)
     return kept
 
 
-def _same(a: Box, b: Box) -> bool:
-    union = box_overlap(a, b)
+def _same(a: FoundFace, b: FoundFace) -> bool:
+    union = box_overlap(a.box, b.box)
     # Shared area = union overlap x (sum of areas) / (1 + union overlap).
-    areas = a[2] * a[3], b[2] * b[3]
+    areas = a.box[2] * a.box[3], b.box[2] * b.box[3]
     shared = union * sum(areas) / (1 + union)
-    return union >= _SAME_UNION or shared >= _SAME_PART * min(areas)
+    if union >= _SAME_UNION or shared < _SAME_PART * min(areas):
+        return union >= _SAME_UNION
+    # A child before its mother's chin is no part of her: it shows all that a face has, and elsewhere.
+    smaller = min(a, b, key=lambda face: face.size)
+    apart = float(np.linalg.norm(a.points.mean(0) - b.points.mean(0)))
+    return smaller.score < _SURE_SCORE or apart < smaller.size

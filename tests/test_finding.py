@@ -108,6 +108,16 @@ def test_small_faces_beside_one_that_is_none_of_the_largest(finder: FaceFinder, 
     assert faces[0].size > 4 * faces[1].size
 
 
+def test_a_small_face_before_the_chin_of_a_large_one(finder: FaceFinder, portrait: Photo) -> None:
+    canvas = cv2.resize(portrait.pixels, (2560, 2560), interpolation=cv2.INTER_CUBIC)
+    child = portrait.pixels[40:220, 140:320]
+    # the large face's box is (905, 325, 450, 555)
+    canvas[760:940, 900:1080] = child
+    faces = finder.find(Photo.from_array(canvas))
+    assert [round(face.size, -2) for face in faces] == [500, 100]
+    assert box_overlap(faces[1].box, (941.0, 785.0, 90.0, 111.0)) > 0.6
+
+
 def test_largest_first_and_min_face(finder: FaceFinder, portrait: Photo) -> None:
     canvas = np.full((600, 1200, 3), 128, np.uint8)
     canvas[:300, :300] = portrait.reduced(300)[0]

@@ -17,7 +17,7 @@ import numpy as np
 
 from hrlm.errors import DependencyError, FormatError
 from hrlm.formats.atomic import replacing
-from hrlm.formats.values import Told, imported, unreadable, writable
+from hrlm.formats.values import Told, faces_of, imported, unreadable, writable
 from hrlm.results import Face, PhotoInfo, PhotoResult
 from hrlm.schemes import Scheme
 
@@ -57,17 +57,20 @@ def write_run(path: Path, results: Iterable[PhotoResult], scheme: Scheme) -> Non
 
 
 def read_results(path: Path, scheme: Scheme, told: Told) -> Iterator[PhotoResult]:
-    """The photos of a table that have faces.
+    """The photos of a table that have faces; a row that cannot be read is told and left out.
 
     Raises:
         FormatError: unreadable, other columns or landmarks, or a photo's rows that are not together.
     """
     seen: set[str] = set()
     for info, rows in groupby(_rows(path, scheme), key=_info):
+        if not info.path:
+            told(f"{path}: {len(list(rows))} faces of no photo: name it")
+            continue
         if info.path in seen:
             raise FormatError(f"{path}: the rows of {info.path} are not together: sort the table by photo")
         seen.add(info.path)
-        yield imported("parquet", scheme, info, [_face(row) for row in rows])
+        yield imported("parquet", scheme, info, faces_of(rows, _face, f"{path}: {info.path}", told))
 
 
 def _schema(scheme: Scheme) -> Schema:
@@ -118,7 +121,8 @@ def _rows(path: Path, scheme: Scheme) -> Iterator[dict[str, Any]]:
 
 
 def _info(row: dict[str, Any]) -> PhotoInfo:
-    return PhotoInfo(row["photo"], row["width"], row["height"], row["orientation"])
+    # what is not known is null in tables that others wrote
+    return PhotoInfo(row["photo"] or "", row["width"] or 0, row["height"] or 0, row["orientation"] or 1)
 
 
 def _face(row: dict[str, Any]) -> Face:
@@ -126,6 +130,6 @@ def _face(row: dict[str, Any]) -> Face:
         np.column_stack([row["x"], row["y"]]),
         np.array([np.nan if d is None else d for d in row["deviation"]]),
         (row["box_x"], row["box_y"], row["box_width"], row["box_height"]),
-        row["score"],
+        float(row["score"]),
         tuple(row["flags"]),
     )

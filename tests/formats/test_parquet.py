@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exchanged import FACE, POINTS, read, result, written
+from exchanged import FACE, POINTS, SCHEME, read, result, written
 
 from hrlm.errors import DependencyError, FormatError
-from hrlm.formats.catalogue import FORMATS
+from hrlm.formats.catalogue import FORMATS, read_any
 
 
 def test_the_documented_columns(tmp_path: Path) -> None:
@@ -34,6 +34,22 @@ def test_rows_of_a_photo_must_stand_together(tmp_path: Path) -> None:
     path = written("parquet", tmp_path, result(FACE), result(FACE, path="b.jpg"), result(FACE))
     with pytest.raises(FormatError, match=r"rows of sub/a\.jpg are not together"):
         read("parquet", path)
+
+
+def test_a_bad_row_costs_one_face(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = written("parquet", tmp_path, result(FACE, FACE, FACE), result(FACE, path="b.jpg"))
+    table = parquet.read_table(path)
+    rows = table.to_pylist()
+    rows[1]["x"] = [float("nan"), 1.0, 2.0]
+    rows[2]["score"] = None
+    rows[3]["photo"] = None
+    parquet.write_table(pyarrow.Table.from_pylist(rows, table.schema), path)
+    told: list[str] = []
+    (only,) = read_any(FORMATS["parquet"], path, SCHEME, told)
+    assert len(only.faces) == 1
+    assert ["face 2" in told[0], "face 3" in told[1], "no photo" in told[2], len(told)] == [True, True, True, 3]
 
 
 def test_without_pyarrow_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

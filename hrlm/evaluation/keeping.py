@@ -12,7 +12,7 @@ from hrlm.evaluation.data import Sample, by_name, name_of_face
 from hrlm.formats import pts
 from hrlm.formats.atomic import write_whole
 from hrlm.photos import Photo
-from hrlm.render.files import png_bytes
+from hrlm.photos.written import png_bytes
 
 
 class Keeper:

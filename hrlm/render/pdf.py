@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from hrlm.render.files import jpeg_bytes
+from hrlm.photos.written import jpeg_bytes
 
 POINTS_PER_INCH = 72
 CATALOGUE, PAGES = 1, 2

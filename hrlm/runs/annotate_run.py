@@ -20,8 +20,8 @@ from hrlm.formats import correcting, csv
 from hrlm.formats import json as result_json
 from hrlm.formats.atomic import WriteError, replacing, write_whole
 from hrlm.photos import Photo
+from hrlm.photos.written import jpeg_bytes
 from hrlm.render import sheet
-from hrlm.render.files import jpeg_bytes
 from hrlm.render.pdf import write_pdf
 from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
 from hrlm.runs.ahead import Window, ahead, thread_count

@@ -18,10 +18,10 @@ from hrlm.formats.atomic import write_whole
 from hrlm.formats.corrections import MARK as CORRECTED
 from hrlm.photos import Photo
 from hrlm.photos.folders import OVERLAY_MARK, THUMBNAILS
+from hrlm.photos.written import Metadata, jpeg_bytes, png_bytes, read_metadata
 from hrlm.render.closeups import draw_closeups
 from hrlm.render.comparison import draw_comparison
 from hrlm.render.crops import cut, ffhq_crop, upright_crop
-from hrlm.render.files import Metadata, jpeg_bytes, png_bytes, read_metadata
 from hrlm.render.masks import draw_mask, region_names
 from hrlm.render.overlay import Look, draw_faces
 from hrlm.render.sheet import draw_thumbnail

@@ -15,7 +15,7 @@ from hrlm.formats.atomic import WriteError, exists, replacing, write_whole
 from hrlm.formats.catalogue import Format, write_photo
 from hrlm.photos import Photo
 from hrlm.photos.folders import OVERLAY_MARK
-from hrlm.render.files import jpeg_bytes, png_bytes, read_metadata
+from hrlm.photos.written import jpeg_bytes, png_bytes, read_metadata
 from hrlm.render.overlay import Look, draw_faces
 from hrlm.results import PhotoResult
 from hrlm.runs.discovery import Problem, Source

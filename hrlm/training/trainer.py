@@ -28,6 +28,7 @@ from hrlm.training.data import Entry, Joined, Sample, Samples
 from hrlm.training.distributed import Processes
 from hrlm.training.gathering import gather
 from hrlm.training.log import Clock, Log
+from hrlm.training.made import metadata
 from hrlm.training.memory import keep_freed_memory, recomputed_activations
 from hrlm.training.native_step import validate_native
 from hrlm.training.optimisation import average_into, learn_only, learning_rate, make_optimizer
@@ -158,20 +159,11 @@ class Trainer:
                 self._say_changes()
         if self.config.refines:
             figures = {**self.started_from.get("validation", {}), **figures}
-        metadata = {
-            "version": self.config.version,
-            "trained_on": self._with_started("trained_on", [s.path.name for s in self.config.data]),
-            "terms": self._with_started("terms", sorted({s.terms for s in self.config.data if s.terms})),
-            "started_from": self.config.start if self.config.start in FRESH else Path(self.config.start).name,
-            "faces": len(self.training),
-            "samples": {s.name: s.samples for s in self.config.stages} or self.started_from.get("samples", {}),
-            "validation": figures,
-            # where a detector should look for these landmarks about a found face
-            "placement": self.started_from.get("placement")
-            if self.config.refines
-            else placement(Joined(self.groups, PLACED_FACES), FaceFinder().find),
-        }
-        save_model(path, self.ema, self.model, metadata)
+        place = self.started_from.get("placement")
+        if not self.config.refines:
+            place = placement(Joined(self.groups, PLACED_FACES), FaceFinder().find)
+        about = metadata(self.config, self.started_from, len(self.training), figures, place)
+        save_model(path, self.ema, self.model, about)
         self.processes.wait()
         return path
 
@@ -196,10 +188,6 @@ class Trainer:
         self.ema.shape_model = found
         self.model = replace(self.model, shape_modes=found.modes.shape[1] if found else 0)
         self.say(f"shape model: {self.model.shape_modes} components" if found else "shape model: none")
-
-    def _with_started(self, key: str, own: list[str]) -> list[str]:
-        """The metadata's list of this training, after that of the weights that it started from."""
-        return list(dict.fromkeys([*self.started_from.get(key, []), *own]))
 
     def _figures(self) -> dict[str, float]:
         """What the averaged weights do on the validation faces."""

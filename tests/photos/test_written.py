@@ -7,7 +7,7 @@ from PIL import Image, ImageCms
 
 from hrlm.errors import HrlmError
 from hrlm.photos import open_photo
-from hrlm.render.files import JPEG_LIMIT, Metadata, jpeg_bytes, png_bytes, read_metadata
+from hrlm.photos.written import JPEG_LIMIT, Metadata, jpeg_bytes, png_bytes, read_metadata
 
 EXIF, WIDTH, HEIGHT, ORIENTATION, MODEL, MAKER_NOTE = 0x8769, 0xA002, 0xA003, 0x0112, 0x0110, 0x927C
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

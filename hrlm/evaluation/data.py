@@ -219,22 +219,24 @@ def _of_table(path: Path, scheme: Scheme, problems: list[str]) -> Iterator[Sampl
 
 
 def _templates(paths: Sequence[Path]) -> tuple[dict[Path, AnnotatedPhoto], list[str]]:
-    """Photos with `NAME.tem` and no `NAME.pts` beside them, by place; and a message for each that is of several."""
+    """Photos with `NAME.tem` and no `NAME.pts` beside them, by place; a message for each of several photos or none."""
     photos: list[Path] = []
+    templates: list[Path] = []
     for path in paths:
-        photos += photos_of(files_in(path)) if path.is_dir() else [path]
-    by_template: defaultdict[Path, dict[Path, Path]] = defaultdict(dict)
+        files = files_in(path) if path.is_dir() else [path.with_suffix(".tem")]
+        photos += photos_of(files) if path.is_dir() else [path]
+        templates += [file for file in files if file.suffix.lower() == ".tem" and file.is_file()]
+    by_stem: defaultdict[Path, dict[Path, Path]] = defaultdict(dict)
     for place, photo in by_place(photos).items():
-        template = photo.with_suffix(".tem")
-        if template.is_file() and not photo.with_suffix(".pts").is_file():
-            by_template[place.with_suffix(".tem")][place] = photo
+        by_stem[place.with_suffix("")][place] = photo
     found: dict[Path, AnnotatedPhoto] = {}
     strange = []
-    for owners in by_template.values():
-        place, photo = next(iter(owners.items()))
-        template = photo.with_suffix(".tem")
+    for place, template in by_place(templates).items():
+        owners = by_stem.get(place.with_suffix(""), {})
+        if any(photo.with_suffix(".pts").is_file() for photo in owners.values()):
+            continue
         if len(owners) == 1:
-            found[place] = AnnotatedPhoto(photo, (template,))
+            found.update((owner, AnnotatedPhoto(photo, (template,))) for owner, photo in owners.items())
         else:
             strange.append(stray(template, list(owners.values())))
     return found, strange

@@ -79,6 +79,15 @@ def test_a_template_of_two_photos_is_neither_s(tmp_path: Path) -> None:
         find_data([tmp_path], SCHEME, MAPS)
 
 
+def test_a_template_without_a_photo_is_told(tmp_path: Path) -> None:
+    photo(tmp_path / "a.png")
+    for name in ("a.TEM", "b.tem"):
+        (tmp_path / name).write_text("3\n1 2\n11 2\n5 40\n")
+    data = find_data([tmp_path], SCHEME, MAPS)
+    assert [s.name.name for s in data.samples] == ["a.png"]
+    assert data.problems == [f"{tmp_path / 'b.tem'}: no photo beside it has its name: passed over, rename one"]
+
+
 def test_a_folder_or_table_named_in_two_ways_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("d/sub/a.png", "d/b.png", "d/c.png", "d/c_2.png"):
         photo(tmp_path / name)

@@ -18,6 +18,8 @@ from hrlm.photos.folders import files_in, is_raw, photos_of
 from hrlm.photos.header import read_header
 from hrlm.schemes import Scheme
 
+# photo pixels; results and .pts files have three decimals
+SAME = 0.002
 # what makes a correction count
 CURE = "mark photos as checked on the review page (hrlm annotate RESULTS --serve)"
 
@@ -98,7 +100,7 @@ def find_truth(paths: Iterable[Path]) -> FoundTruth:
     not count; the photo may lie where the correction says, beside it or, by the path that detection was given, in one
     of `paths`. One that, by size or stated path, is of another photo than that or than the result beside it is a
     problem. One that is not yet checked makes its photo one without truth. Beside results, `.pts` files without a
-    photo are predictions.
+    photo are predictions, and so are those that tell what the result tells.
 
     Raises:
         DataError: a path that is not there, or no annotated photo at all.
@@ -144,7 +146,7 @@ def search_truth(paths: Iterable[Path]) -> FoundTruth:
     for place, truth in by_place(every_truth).items():
         number, owners = _owners(place, by_stem)
         if len(owners) == 1:
-            if owners[0] not in checked and owners[0] not in open_photos:
+            if owners[0] not in checked and owners[0] not in open_photos and not is_copy(truth):
                 owned[owners[0]].append((number, truth))
         elif owners or not is_prediction(truth):
             found.problems.append(stray(truth, owners))
@@ -265,10 +267,29 @@ def _check_size(file: Path, correction: Correction, photo: Path) -> None:
 
 
 def is_prediction(truth: Path) -> bool:
-    """Whether a `.pts` file lies beside the result that it was written with."""
+    """Whether a `.pts` file lies beside the result that it may have been written with."""
+    return bool(_results_beside(truth))
+
+
+def is_copy(truth: Path) -> bool:
+    """Whether a `.pts` file tells just what a face of the result beside it tells: detection wrote both.
+
+    A person's own file may lie beside the result of the same photo, so its name alone does not tell.
+    """
+    for result in _results_beside(truth):
+        try:
+            points, faces = pts.read(truth), result_json.read(result).faces
+        except HrlmError:  # told when the truth is read
+            continue
+        if any(f.landmarks.shape == points.shape and np.abs(f.landmarks - points).max() < SAME for f in faces):
+            return True
+    return False
+
+
+def _results_beside(truth: Path) -> list[Path]:
     head, _, tail = truth.stem.rpartition("_")
     stems = [truth.stem, *([head] if tail.isdecimal() else [])]
-    return any(result_json.looks_like_result(truth.with_name(stem + ".json")) for stem in stems)
+    return [p for p in (truth.with_name(stem + ".json") for stem in stems) if result_json.looks_like_result(p)]
 
 
 def _belongs(truth: Path, photo: Path) -> bool:

@@ -215,7 +215,7 @@ def told_format(path: Path) -> str:
     if len(there) > 1:
         raise ConfigError(f"{path}: holds landmarks as {' and '.join(there)}: add format, one of {', '.join(FORMATS)}")
     if there == ["hrlm"]:
-        raise DataError(f"{only_results(path)}, or say format: hrlm, or pts, to learn what lies there as it is")
+        raise DataError(f"{only_results(path)}, or say format: hrlm to learn what was detected as it is")
     return there[0]
 
 

@@ -7,7 +7,7 @@ from hrlm.errors import DataError
 from hrlm.formats import json as result_json
 from hrlm.formats import pts
 from hrlm.formats.truth import AnnotatedPhoto, find_truth, read_truth
-from hrlm.results import ModelInfo, PhotoInfo, PhotoResult
+from hrlm.results import Face, ModelInfo, PhotoInfo, PhotoResult
 from hrlm.schemes import load_scheme
 
 
@@ -95,6 +95,23 @@ def test_results_of_which_nothing_was_checked_say_so(tmp_path: Path) -> None:
     for paths in ([tmp_path / "results"], [tmp_path / "a.jpg", tmp_path / "results"]):
         with pytest.raises(DataError, match=r"none of them checked.*mark photos as checked on the review page"):
             find_truth(paths)
+
+
+def test_what_detection_wrote_beside_a_photo_is_no_truth_and_what_a_person_wrote_is(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    points = np.random.default_rng(0).uniform(0, 90, (68, 2))
+    faces = tuple(Face(points + k, np.zeros(68), (0.0, 0.0, 9.0, 9.0), 1.0) for k in range(2))
+    for name in "abc":
+        result = PhotoResult(PhotoInfo(f"{name}.jpg", 99, 99), ModelInfo("m", "ibug68", "1"), faces)
+        result_json.write(tmp_path / f"{name}.json", result)
+    for name, shift in (("a", 0), ("a_2", 1), ("b", 0), ("c_2", 1)):
+        pts.write(tmp_path / f"{name}.pts", points + shift)
+    with pytest.raises(DataError, match="none of them checked"):
+        find_truth([tmp_path])
+    pts.write(tmp_path / "b.pts", points + np.array([0.01, 0]))
+    assert found(tmp_path) == {"b.jpg": ["b.pts"]}
+    assert find_truth([tmp_path]).without == 2
+    assert found(tmp_path / "b.jpg") == {"b.jpg": ["b.pts"]}
 
 
 def test_faces_that_cannot_be_used_are_named(tmp_path: Path) -> None:

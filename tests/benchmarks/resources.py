@@ -46,11 +46,13 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "photos" / "astronaut.png"
 
 
 def enlarged(megapixels: float, seed: int = 0) -> np.ndarray:
-    """The example, `(H, W, 3)` uint8, square, of so many megapixels."""
-    side = round((megapixels * 1e6) ** 0.5)
+    """The upper part of the example, `(H, W, 3)` uint8, of so many megapixels in a camera's 3 : 2."""
+    height = round((megapixels * 1e6 / 1.5) ** 0.5)
+    width = round(1.5 * height)
     with Image.open(EXAMPLE) as image:
-        pixels = cv2.resize(np.asarray(image.convert("RGB")), (side, side), interpolation=cv2.INTER_CUBIC)
-    grain = np.random.default_rng(seed).normal(0, 5, (side, side)).astype(np.int16)
+        upper = image.convert("RGB").crop((0, 0, image.width, round(image.width / 1.5)))
+    pixels = cv2.resize(np.asarray(upper), (width, height), interpolation=cv2.INTER_CUBIC)
+    grain = np.random.default_rng(seed).normal(0, 5, (height, width)).astype(np.int16)
     return np.clip(pixels + grain[..., None], 0, 255).astype(np.uint8)
 
 

@@ -23,7 +23,10 @@ def dense_lines(
     """
     jaw, _ = truth.jaw_outline(head, surface, camera)
     lines = {"jaw": jaw, "nose": camera.project(surface.vertices[head.landmarks[27:36]])}
-    lines |= {name: camera.project(line) for name, line in truth.contours(head, surface).items()}
+    contours, down = truth.contours(head, surface), truth.down_the_face(head, surface, camera)
+    for lower, upper in truth.BEHIND.items():
+        contours[lower] = truth.in_front(contours[lower], contours[upper], down, camera)
+    lines |= {name: camera.project(line) for name, line in contours.items()}
     rings = iris_rings(head, vertices, eyes)
     for side in ("right", "left"):
         for name in (f"limbus_{side}", f"pupil_edge_{side}", f"pupil_{side}"):

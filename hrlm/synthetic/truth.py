@@ -34,6 +34,12 @@ LIPS = {
     "lip_upper_outer": ((48, 49, 50, 51, 52, 53, 54), 25),
     "lip_lower_outer": ((48, 59, 58, 57, 56, 55, 54), 25),
 }
+# lines that may pass behind another one: a shut eye's lower lid behind the upper one, a pressed lower lip as well
+BEHIND = {
+    "lid_lower_right": "lid_upper_right",
+    "lid_lower_left": "lid_upper_left",
+    "lip_lower_inner": "lip_upper_inner",
+}
 BROWS = {"brow_right": ((17, 18, 19, 20, 21), 9), "brow_left": ((26, 25, 24, 23, 22), 9)}
 # half the side of the square that hair must cover to hide a point, centimetres
 AROUND = 0.15
@@ -178,10 +184,49 @@ def lip_border(head: HeadModel, count: int) -> np.ndarray:
 
 
 def landmarks(head: HeadModel, surface: Surface, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """The 68 points: photo pixels `(68, 2)` and head frame `(68, 3)`."""
+    """The 68 points: photo pixels `(68, 2)` and head frame `(68, 3)`, where a picture shows them; see `in_front`."""
     pixels, points = jaw_outline(head, surface, camera)
-    inner = surface.vertices[head.landmarks[JAW:]]
+    marks = surface.vertices[head.landmarks]
+    for lower, upper in BEHIND.items():
+        own = list(LIDS[lower][0][1:-1])
+        edge = surface.vertices[head.chain(head.landmarks[list(LIDS[upper][0])].tolist())]
+        marks[own] = in_front(marks[own], edge, down_the_face(head, surface, camera), camera)
+    inner = marks[JAW:]
     return np.concatenate([pixels[::2], camera.project(inner)]), np.concatenate([points[::2], inner])
+
+
+def down_the_face(head: HeadModel, surface: Surface, camera: Camera) -> np.ndarray:
+    """From the nose's root to the chin in the picture, `(2,)` of length 1."""
+    root, chin = camera.project(surface.vertices[head.landmarks[[27, 8]]])
+    way: np.ndarray = (chin - root) / np.linalg.norm(chin - root)
+    return way
+
+
+def in_front(points: np.ndarray, edge: np.ndarray, down: np.ndarray, camera: Camera) -> np.ndarray:
+    """Points `(P, 3)` of a lower lid or lip; those that have passed behind the upper one are moved to its edge.
+
+    There the picture shows where the two meet, and people annotate both. Where the edge, seen from aside, folds over
+    itself in the picture, points stay.
+
+    Args:
+        edge: `(K, 3)` of the upper lid or lip, from corner to corner.
+        down: of `down_the_face`.
+    """
+    line, own = camera.project(edge), camera.project(points)
+    along = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
+    across = np.array([-along[1], along[0]])
+    across = across if across @ down > 0 else -across
+    at, height = line @ along, line @ across
+    moved = points.copy()
+    for i, (place, lies) in enumerate(zip(own @ along, own @ across, strict=True)):
+        segments = np.flatnonzero((at[:-1] <= place) != (at[1:] <= place))
+        if len(segments) != 1:
+            continue
+        k = int(segments[0])
+        t = (place - at[k]) / (at[k + 1] - at[k])
+        if lies < height[k] * (1 - t) + height[k + 1] * t:
+            moved[i] = edge[k] * (1 - t) + edge[k + 1] * t
+    return moved
 
 
 def covered_by_strands(

@@ -78,6 +78,37 @@ def test_mirrored_views_give_mirrored_landmarks(head: HeadModel, surface: Surfac
     assert np.linalg.norm(left - flipped, axis=1).max() < 0.03 * ocular
 
 
+def shut(head: HeadModel, amount: float) -> np.ndarray:
+    """Vertices of the head with both eyes shut by so much of the expression's way, without subdivision."""
+    return head.shape(np.zeros(len(head.identity)), {"eyeBlink_L": amount, "eyeBlink_R": amount})
+
+
+@pytest.mark.parametrize(("yaw", "roll"), [(0.0, 0.0), (20.0, 100.0)])
+def test_the_lower_lid_of_an_eye_that_is_shut_lies_on_the_upper_ones_edge(
+    head: HeadModel, surface: Surface, yaw: float, roll: float
+) -> None:
+    view = camera(yaw, 0, roll)
+    tight = Surface(shut(head, 1.4), surface.segments)
+    bare = view.project(tight.vertices[head.landmarks])
+    points, points_3d = truth.landmarks(head, tight, view)
+    assert view.project(points_3d[17:]) == pytest.approx(points[17:])
+    # in units of the inter-ocular distance
+    frame = load_scheme("ibug68").face_frame(bare)
+    down, before = points @ frame[:, 1], bare @ frame[:, 1]
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        # they had passed each other, and now meet
+        assert before[lower] < before[upper] - 0.01
+        assert down[lower] > before[lower] + 0.01
+        assert abs(down[lower] - down[upper]) < 0.02
+    others = [i for i in range(17, 68) if i not in (40, 41, 46, 47)]
+    assert points[others] == pytest.approx(bare[others])
+
+
+def test_an_open_eye_stays_as_it_is(head: HeadModel, surface: Surface) -> None:
+    points, _ = truth.landmarks(head, surface, camera(15))
+    assert points[36:48] == pytest.approx(camera(15).project(surface.vertices[head.landmarks[36:48]]))
+
+
 def test_contours_run_through_the_landmarks(head: HeadModel, surface: Surface) -> None:
     found = truth.contours(head, surface)
     marks = surface.vertices[head.landmarks]

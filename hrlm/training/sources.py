@@ -215,7 +215,9 @@ def told_format(path: Path) -> str:
     if len(there) > 1:
         raise ConfigError(f"{path}: holds landmarks as {' and '.join(there)}: add format, one of {', '.join(FORMATS)}")
     if there == ["hrlm"]:
-        raise DataError(f"{only_results(path)}, or say format: hrlm to learn what was detected as it is")
+        raise DataError(
+            f"{only_results(path)}, or say format: hrlm to learn what was detected as it is, pts where you wrote .pts files"
+        )
     return there[0]
 
 

@@ -216,7 +216,7 @@ def told_format(path: Path) -> str:
         raise ConfigError(f"{path}: holds landmarks as {' and '.join(there)}: add format, one of {', '.join(FORMATS)}")
     if there == ["hrlm"]:
         raise DataError(
-            f"{only_results(path)}, or say format: hrlm to learn what was detected as it is, pts for .pts files of your own"
+            f"{only_results(path)}, or say format: hrlm to learn what was detected as it is, pts for your own .pts"
         )
     return there[0]
 

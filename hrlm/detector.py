@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,14 +13,15 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hrlm.errors import ModelError
 from hrlm.finding import FaceFinder, FoundFace
 from hrlm.geometry import CropTransform, bounding_box, box_overlap, face_crop, rotation_matrix
 from hrlm.models.build import load_model
 from hrlm.models.cropping import crop_photos
-from hrlm.models.inference import in_full_precision, lanes, prepare, recorded, run
+from hrlm.models.graphs import Network, as_graph
+from hrlm.models.inference import in_full_precision, lane_count, lanes, prepare, run
 from hrlm.models.nets import Estimates
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
@@ -41,6 +43,10 @@ RECROP_SHIFT, RECROP_SCALE, RECROP_TURN = 0.1, 0.2, 0.2
 SETTLING_LOOKS = 2
 # of the crop's side: one standard deviation of the shifts that training jitters its crops by
 SETTLED_SHIFT = 0.04
+# Where `best` looks at a face once more: what a network makes of a face depends a little on where the crop's pixels
+# fall in it, and on a large face a little is some of the photo's. A shift down and aside and a scale, both in shares of
+# the crop's side, and a turn in radians.
+ASIDE_SHIFT, ASIDE_SCALE, ASIDE_TURN = 0.02, 1.03, math.radians(2)
 # two found faces whose landmarks agree this much are one face
 SAME_FACE = 0.7
 QUALITIES = ("best", "fast")
@@ -54,6 +60,29 @@ class Located:
     covariance: np.ndarray
 
 
+@dataclass(frozen=True)
+class View:
+    """A way of looking at faces: beside where their crops lie, mirrored, or both."""
+
+    aside: bool = False
+    mirrored: bool = False
+
+    def of(self, face: CropTransform) -> CropTransform:
+        """The face crops as they are looked at; of a mirrored photo the same views, and mirrored."""
+        if self.mirrored:
+            face = replace(face, mirrored=~face.mirrored)
+        if not self.aside:
+            return face
+        way = torch.where(face.mirrored, -1.0, 1.0).to(face.side)
+        shift = rotation_matrix(face.angle) @ torch.stack([way, torch.ones_like(way)], -1)[..., None]
+        return replace(
+            face,
+            centre=face.centre + ASIDE_SHIFT * face.side[:, None] * shift[..., 0],
+            side=face.side * ASIDE_SCALE,
+            angle=face.angle + ASIDE_TURN * way,
+        )
+
+
 class Detector:
     """Finds faces and their landmarks on photos of any resolution.
 
@@ -63,7 +92,7 @@ class Detector:
         levels: 2 for the full system, 1 without level 2's look at the photo's own pixels, 0 for the global (holistic)
             network alone; by default 2 for `best` and 1 for `fast`. A model without level 2 does the same with 1.
         quality: `best` settles every face crop by the face's own landmarks, whatever the finder's box was, and looks at
-            the face as it is and mirrored, at four times the networks' time; `fast` looks once.
+            the face as it is and mirrored, in two crops where they reduce it; `fast` looks once.
         habits: whether landmarks lie where the annotators of the training photos would have put them (for `ibug68` in
             the mean 0.8 % of the inter-ocular distance further right in the picture), or where a network finds them
             that has seen every face mirrored too. A model without a shape model knows no habits.
@@ -86,8 +115,8 @@ class Detector:
         self.device = choose_device(device)
         loaded = load_model(model, self.device)
         self._net, self._config = prepare(loaded.net.float()), loaded.config
-        self._global_net: nn.Module = self._net.global_net
-        self._regional_net: nn.Module = self._net.regional_net
+        self._global_net: Network = self._net.global_net
+        self._regional_net: Network = self._net.regional_net
         self.weights, self.info, self.metadata = loaded.path, loaded.info, loaded.metadata
         self.scheme = loaded.net.scheme
         self.quality, self._habits = quality, habits
@@ -95,7 +124,7 @@ class Detector:
         # another scheme's landmarks lie elsewhere about a found face
         self._placement = dict(loaded.metadata.get("placement") or {})
         self._finder = FaceFinder()
-        self._lanes: ThreadPoolExecutor | None = None
+        self._lanes: tuple[ThreadPoolExecutor, Detector] | None = None
         self._process = os.getpid()
         self._forked: ThreadPoolExecutor | None = None
         self._as_made = (loaded.path, device, levels, quality, habits)
@@ -142,9 +171,10 @@ class Detector:
         if self.device.type != "cpu" or len(photos) < 2:
             return self._detect(photos, faces, min_face)
         if self._lanes is None:
-            self._record()
-            self._lanes = lanes(len(photos))
-        return [own for (own,) in self._lanes.map(lambda photo: self._detect([photo], faces, min_face), photos)]
+            count = lane_count(len(photos))
+            self._lanes = lanes(count), self._of_graphs(torch.get_num_threads() - count + 1)
+        pool, one = self._lanes
+        return [own for (own,) in pool.map(lambda photo: one._detect([photo], faces, min_face), photos)]
 
     def _detect(self, photos: Sequence[Photo], faces: str, min_face: float) -> list[list[Face]]:
         found = [self.find(photo, min_face) for photo in photos]
@@ -181,19 +211,34 @@ class Detector:
         points, covariance = np.zeros((len(owner), n, 2)), np.zeros((len(owner), n, 2, 2))
         if parts:
             every = CropTransform.cat(parts)
-            for start in range(0, len(owner), FACE_BATCH):
-                some = slice(start, start + FACE_BATCH)
-                pixels = [photos[i].pixels for i in owner[some]]
+            for some, views in self._batches(every):
+                pixels = [photos[owner[i]].pixels for i in some]
                 with torch.inference_mode(), in_full_precision(self.device):
-                    points[some], covariance[some] = self._locate(pixels, every[some])
+                    points[some], covariance[some] = self._locate(pixels, every[some], views)
         mine = np.array(owner, int)
         return [Located(points[mine == i], covariance[mine == i]) for i in range(len(photos))]
 
-    def _locate(self, pixels: list[np.ndarray], face: CropTransform) -> tuple[np.ndarray, np.ndarray]:
-        face, looks, coarse = self._settle(pixels, face)
-        views = list(zip(self._views(face), looks, strict=True))
+    def _batches(self, face: CropTransform) -> Iterator[tuple[list[int], list[View]]]:
+        """The face crops' numbers, as many at once as go through the networks, and the views in which to look."""
+        best = self.quality == "best"
+        views = [View(), View(mirrored=True)] if best else [View()]
+        # a smaller face has no more to show
+        large = (face.scale > 1) & best
+        more = views + [replace(view, aside=True) for view in views]
+        for numbers, own in ((large.nonzero()[:, 0], more), ((~large).nonzero()[:, 0], views)):
+            yield from ((some.tolist(), own) for some in numbers.split(FACE_BATCH) if len(some))
+
+    def _locate(
+        self, pixels: list[np.ndarray], face: CropTransform, views: Sequence[View]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        face, looks, coarse = self._settle(pixels, face, views)
         regional = partial(run, self._regional_net)
-        fine = [self._net.look_at_regions(pixels, *view, regional) for view in views] if self.levels > 0 else []
+        fine = []
+        if self.levels > 0:
+            fine = [
+                self._net.look_at_regions(pixels, view.of(face), look, regional)
+                for view, look in zip(views, looks, strict=True)
+            ]
         points, covariance = self._net.fuse(coarse, fine, len(face))
         if self.levels > 1 and self._net.native is not None:
             refined = [self._net.native.refine(*one) for one in zip(pixels, points, covariance, strict=True)]
@@ -201,20 +246,16 @@ class Detector:
         points, covariance = self._net.shaped(points, covariance, self.levels > 0, self._habits)
         return points.numpy(), covariance.numpy()
 
-    def _views(self, face: CropTransform) -> list[CropTransform]:
-        """The ways in which each face is looked at."""
-        return [face, replace(face, mirrored=~face.mirrored)] if self.quality == "best" else [face]
-
     def _settle(
-        self, pixels: list[np.ndarray], face: CropTransform
+        self, pixels: list[np.ndarray], face: CropTransform, views: Sequence[View]
     ) -> tuple[CropTransform, list[Tensor], list[Estimates]]:
         """Face crops placed by the faces' own landmarks, and the global scores and estimates of each of their views.
 
         `best` moves every crop, several times; `fast` once those that are far off.
         """
         best = self.quality == "best"
-        looks = [self._global(pixels, view) for view in self._views(face)]
-        seen = self._estimates(looks, face)
+        looks = [self._global(pixels, view.of(face)) for view in views]
+        seen = self._estimates(looks, face, views)
         for _ in range(SETTLING_LOOKS if best else 1):
             points = self._net.fuse(seen, [], len(face))[0]
             better = (
@@ -226,25 +267,29 @@ class Detector:
             if len(again):
                 face = better_at(again, face, better)
                 some, own = face[again], [pixels[i] for i in again]
-                fresh = [self._global(own, view) for view in self._views(some)]
+                fresh = [self._global(own, view.of(some)) for view in views]
                 looks = [s.index_copy(0, again.to(s.device), new) for s, new in zip(looks, fresh, strict=True)]
-                seen = self._estimates(looks, face)
+                seen = self._estimates(looks, face, views)
         return face, looks, seen
 
-    def _estimates(self, looks: Sequence[Tensor], face: CropTransform) -> list[Estimates]:
-        return [self._net.global_estimates(s, view) for s, view in zip(looks, self._views(face), strict=True)]
+    def _estimates(self, looks: Sequence[Tensor], face: CropTransform, views: Sequence[View]) -> list[Estimates]:
+        return [self._net.global_estimates(s, view.of(face)) for s, view in zip(looks, views, strict=True)]
 
     def _global(self, pixels: list[np.ndarray], face: CropTransform) -> Tensor:
         crops = crop_photos(pixels, [face[i : i + 1] for i in range(len(face))], self.device)
         return run(self._global_net, crops)
 
-    def _record(self) -> None:
-        """Let the lanes' networks run without Python."""
+    def _of_graphs(self, threads: int) -> Detector:
+        """This detector with networks that run without Python. A lone photo's are as they are: in another runtime the
+        last bits of a landmark differ, and what a photo gets must not depend on those before it."""
         stride, face, region = self._net.regional_net.stride, self._config.face_size, self._net.region_size
         like = partial(torch.zeros, dtype=torch.float32)
         cells = like(1, len(self.scheme), region // stride, region // stride)
-        self._global_net = recorded(self._net.global_net, like(1, 3, face, face))
-        self._regional_net = recorded(self._net.regional_net, like(1, 3, region, region), cells)
+        twin = object.__new__(Detector)
+        vars(twin).update(vars(self))
+        twin._global_net = as_graph(self._net.global_net, like(1, 3, face, face), threads=threads)
+        twin._regional_net = as_graph(self._net.regional_net, like(1, 3, region, region), cells, threads=threads)
+        return twin
 
     def _faces(self, photo: Photo, found: list[FoundFace], located: Located) -> list[Face]:
         faces: list[Face] = []

@@ -10,6 +10,7 @@ from hrlm import detector as detector_module
 from hrlm.detector import (
     SETTLED_SHIFT,
     Detector,
+    View,
     choose_device,
     face_flags,
     far_off,
@@ -66,6 +67,9 @@ def test_a_photo_gives_the_same_alone_and_in_any_batch(detector: Detector, portr
     for photos in ([portrait, *shifted], [*shifted, portrait]):
         found = detector.detect_batch(photos)[photos.index(portrait)][0]
         assert np.abs(found.landmarks - alone.landmarks).max() < 0.01
+        # to the last bit, so that a run that goes on with its last photo writes what one run would have written
+        assert np.array_equal(detector.detect(portrait)[0].landmarks, alone.landmarks)
+        assert np.array_equal(detector.detect_batch(photos)[photos.index(portrait)][0].landmarks, found.landmarks)
 
 
 def test_what_the_caller_computes_in_changes_nothing(portrait: Photo) -> None:
@@ -318,6 +322,39 @@ def test_annotators_habits_may_be_left_out(detector: Detector, portrait: Photo) 
     assert np.linalg.norm(without, axis=1).mean() < 0.01
     assert 0.008 < usual[:, 0].mean() < 0.03
     assert detector.detect(portrait)[0].deviation == pytest.approx(plain.detect(portrait)[0].deviation)
+
+
+@pytest.mark.parametrize("aside", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_mirrored_photo_is_looked_at_in_the_mirrored_views(aside: bool, mirrored: bool) -> None:
+    width, angle = 900, torch.tensor([0.3, -1.2, 0.0], dtype=torch.float64)
+    centre = torch.tensor([[310.0, 402.0], [120.5, 77.25], [600.0, 200.0]], dtype=torch.float64)
+    side = torch.tensor([512.0, 90.0, 300.0], dtype=torch.float64)
+
+    def other(centre: torch.Tensor) -> torch.Tensor:
+        return torch.stack([width - 1 - centre[:, 0], centre[:, 1]], 1)
+
+    seen = View(aside, mirrored).of(CropTransform.make(centre, side, 256, angle))
+    twin = View(aside, not mirrored).of(CropTransform.make(other(centre), side, 256, -angle))
+    assert torch.allclose(twin.centre, other(seen.centre))
+    assert torch.allclose(twin.angle, -seen.angle)
+    assert torch.equal(twin.side, seen.side)
+    assert torch.equal(twin.mirrored, ~seen.mirrored)
+    # and a view aside is another one, by as much whichever way the face is turned
+    away = (seen.centre - centre).norm(dim=-1) / side
+    assert torch.allclose(away, torch.full_like(away, 0.02 * 2**0.5 if aside else 0.0))
+
+
+def test_a_face_that_its_crop_reduces_is_looked_at_in_two_more_views(detector: Detector, portrait: Photo) -> None:
+    large = open_photo(Path(__file__).parents[1] / "examples" / "heads" / "head-2026-0000.jpg")
+    photos = [portrait, large, portrait]
+    crops = [detector.first_crops(detector.find(photo)[:1]) for photo in photos]
+    assert [float(crop.scale) > 1 for crop in crops] == [False, True, False]
+    views = {tuple(some): own for some, own in detector._batches(CropTransform.cat(crops))}
+    assert {some: len(own) for some, own in views.items()} == {(0, 2): 2, (1,): 4}
+    together = detector.locate(photos, crops)
+    for photo, crop, one in zip(photos, crops, together, strict=True):
+        assert np.abs(one.points - detector.locate([photo], [crop])[0].points).max() < 0.01
 
 
 def test_the_dense_model_finds_pupils_and_irises(portrait: Photo) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
@@ -37,7 +37,7 @@ def _fold(layers: nn.Sequential) -> None:
             layers[i], layers[i + 1] = fuse_conv_bn_eval(before, after), nn.Identity()
 
 
-def run(net: nn.Module, pixels: Tensor, *others: Tensor) -> Tensor:
+def run(net: Callable[..., Tensor], pixels: Tensor, *others: Tensor) -> Tensor:
     """`net(pixels, *others)` for pixels `(B, 3, H, W)`; on a CPU a few of the batch at a time.
 
     Where a GPU's memory is too small for the batch, half of it goes at a time, and so on.
@@ -58,22 +58,6 @@ def run(net: nn.Module, pixels: Tensor, *others: Tensor) -> Tensor:
         count = (count + 1) // 2
 
 
-def recorded(net: nn.Module, *inputs: Tensor) -> nn.Module:
-    """`net` as one graph, for inputs like these of any batch and size: the same numbers, and what stands in Python
-    between its layers no longer runs.
-
-    Threads that run networks side by side need Python's lock for every layer and wait for each other; a graph runs
-    whole without it.
-    """
-    # PyTorch's successor to this is a compiler, which needs a tool chain: where it is gone, so is the gain
-    if not hasattr(torch.jit, "trace"):
-        return net
-    with warnings.catch_warnings(), torch.inference_mode(), in_full_precision(torch.device("cpu")):
-        warnings.simplefilter("ignore", DeprecationWarning)
-        graph: nn.Module = torch.jit.freeze(torch.jit.trace(net, inputs, check_trace=False))
-        return graph
-
-
 def in_full_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """A context in which networks compute as they are, whatever the caller's own networks compute in."""
     # older PyTorch knows no lower precision on some devices, and not how to leave it out either
@@ -82,13 +66,17 @@ def in_full_precision(device: torch.device) -> contextlib.AbstractContextManager
     return torch.autocast(device.type, enabled=False)
 
 
-def lanes(wanted: int) -> ThreadPoolExecutor:
-    """Threads to run networks in side by side: at most `wanted`, which share the cores that PyTorch uses.
+def lane_count(wanted: int) -> int:
+    """In how many threads networks run side by side: at most `wanted`, and no more than PyTorch uses cores."""
+    return min(wanted, torch.get_num_threads())
+
+
+def lanes(count: int) -> ThreadPoolExecutor:
+    """So many threads to run networks in side by side, which share the cores that PyTorch uses; see `lane_count`.
 
     Different photos side by side keep the cores far busier than one network spread over all of them.
     """
     cores = torch.get_num_threads()
-    count = min(wanted, cores)
     started = threading.Barrier(count)
 
     def start() -> None:

@@ -6,35 +6,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from untrained import untrained
 
 from hrlm import detector as detector_module
 from hrlm.detector import Detector, first_crops
 from hrlm.errors import ModelError
 from hrlm.models import inference
-from hrlm.models.build import ModelConfig, build_model, load_model
-from hrlm.models.inference import lanes, prepare, recorded, run
-from hrlm.models.nets import LandmarkModel
+from hrlm.models.build import load_model
+from hrlm.models.inference import lane_count, lanes, prepare, run
 from hrlm.photos import open_photo
-from hrlm.schemes import load_scheme
 
 HEADS = Path(__file__).parents[2] / "examples" / "heads"
-
-
-def untrained() -> LandmarkModel:
-    """A model whose every batch normalisation does something."""
-    torch.manual_seed(0)
-    net = build_model(ModelConfig("x", load_scheme("ibug68").source, global_width=8, regional_width=8)).eval()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.1)
-    for weight in net.regional_net.context.parameters():
-        nn.init.normal_(weight)
-    return net.requires_grad_(False)
 
 
 def test_folding_leaves_no_normalisation_and_the_same_maps() -> None:
@@ -48,17 +30,6 @@ def test_folding_leaves_no_normalisation_and_the_same_maps() -> None:
     ):
         assert plain.std() > 0.01
         assert torch.allclose(folded, plain, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
-
-
-def test_a_recorded_network_gives_the_very_same_maps_for_any_batch_and_size() -> None:
-    net = prepare(untrained()).regional_net
-    graph = recorded(net, torch.zeros(1, 3, 64, 64), torch.zeros(1, 68, 16, 16))
-    assert graph is not net
-    with torch.inference_mode():
-        # a graph is made anew for shapes that it has seen twice
-        for count, side in ((1, 64), (3, 64), (2, 96), (2, 96), (2, 96), (1, 32)):
-            pixels, context = torch.randn(count, 3, side, side), torch.rand(count, 68, side // 4, side // 4)
-            assert torch.equal(graph(pixels, context), net(pixels, context))
 
 
 @pytest.mark.parametrize("at_once", [1, 64 * 64, 3 * 64 * 64, 1 << 20])
@@ -104,7 +75,7 @@ def test_lanes_share_the_cores_and_leave_other_threads_alone(wanted: int, thread
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        with lanes(wanted) as pool:
+        with lanes(lane_count(wanted)) as pool:
             assert list(pool.map(lambda _: torch.get_num_threads(), range(12))) == [threads] * 12
             assert torch.get_num_threads() == 3
             with ThreadPoolExecutor(1) as later:
@@ -115,17 +86,18 @@ def test_lanes_share_the_cores_and_leave_other_threads_alone(wanted: int, thread
 
 def assert_as_eager(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The landmarks are those of the networks as they were trained, in float32 and as one batch."""
-    fast, eager = Detector(device="cpu", quality="fast"), Detector(device="cpu", quality="fast")
+    plain, eager = (Detector(device="cpu", quality="fast") for _ in range(2))
+    graphs = plain._of_graphs(threads=1)
     eager._net = load_model("ibug68").net
     for file in files:
         photo = open_photo(file)
-        crops = [first_crops(fast.find(photo)[:1], 256, 1.5)]
-        points = fast.locate([photo], crops)[0].points[0]
+        crops = [first_crops(plain.find(photo)[:1], 256, 1.5)]
         with monkeypatch.context() as patched:
             patched.setattr(detector_module, "run", lambda net, *inputs: net(*inputs))
             expected = eager.locate([photo], crops)[0].points[0]
-        off = np.linalg.norm(points - expected, axis=-1)
-        assert off.max() < min(0.1, 2e-4 * fast.scheme.inter_ocular(expected))
+        for ready in (plain, graphs):
+            off = np.linalg.norm(ready.locate([photo], crops)[0].points[0] - expected, axis=-1)
+            assert off.max() < min(0.1, 2e-4 * ready.scheme.inter_ocular(expected))
 
 
 def test_the_networks_made_ready_give_the_landmarks_of_those_trained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,9 +24,11 @@ def face(seed: int) -> Sample:
     axes = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     points = np.array(SCHEME.shape) * UNIT @ axes + (500, 300) + rng.normal(0, 5, (68, 2))
     noise = cv2.GaussianBlur(rng.normal(150, 60, (900, 1000)).astype(np.float32), (0, 0), 2)
-    y, x = np.mgrid[:900, :1000].astype(np.float32)
     for px, py in points[36:]:
-        noise -= 120 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 40)
+        # further away a dot is fainter than a grey level
+        left, top = int(px) - 24, int(py) - 24
+        y, x = np.mgrid[top : top + 50, left : left + 50]
+        noise[top : top + 50, left : left + 50] -= 120 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 40)
     return Sample(f"face {seed}", np.repeat(noise.clip(0, 255).astype(np.uint8)[..., None], 3, 2), points)
 
 

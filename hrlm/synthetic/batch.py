@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -128,7 +129,7 @@ def _pool(
 ) -> tuple[list[Job], list[Job]]:
     """Run jobs until done or until a process dies; returns those never begun and those lost with it."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _without_blenders_own) as pool:
+    with ProcessPoolExecutor(processes, context, _start) as pool:
         futures = {pool.submit(render_one, job, threads): job for job in jobs}
         try:
             for future in as_completed(futures):
@@ -148,6 +149,20 @@ def _pool(
             pool.shutdown(cancel_futures=True)
             raise
     return [], []
+
+
+def _start() -> None:
+    """What a rendering process does first."""
+    _without_blenders_own()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """Left alone by a parent that was killed, a pool's process would wait for work for ever, with all of its memory."""
+    parent.join()
+    os._exit(1)
 
 
 def _without_blenders_own() -> None:

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -110,3 +113,38 @@ def test_packing_what_is_no_checkout_is_wrong_usage(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "give a checkout of ICT-FaceKit" in result.stderr
     assert not (tmp_path / "head.npz").exists()
+
+
+ALONE = """
+import multiprocessing, os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from hrlm.synthetic.batch import _start
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(60)
+"""
+
+
+def lives(process: Path) -> bool:
+    """Whether a process is there, and not only waits to be buried."""
+    try:
+        return "Z (zombie)" not in (process / "status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")
+def test_a_pools_process_ends_with_its_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "alone.py"
+    script.write_text(ALONE)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = Path("/proc", parent.stdout.readline().strip())
+        assert lives(child)
+        parent.kill()
+        end = time.monotonic() + 20
+        while lives(child) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not lives(child)

@@ -279,7 +279,7 @@ def test_an_interrupt_has_its_exit_code(folder: Path, monkeypatch: pytest.Monkey
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the shipped weights are not here")
 def test_real_photos_are_measured(shared: Path) -> None:
     photos = sorted((shared / "helen_dev").glob("*.jpg"))
-    result = run(photos[0], photos[40], "--resolutions", "100", "--quality", "fast", "--device", "cpu")
+    result = run(photos[0], photos[40], "--resolutions", "100", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     table = rows(result)
     assert table[0][:4] == ["all", "full", "2", "0"]

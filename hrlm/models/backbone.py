@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,10 +35,34 @@ class SameConv(nn.Conv2d):
         self.asymmetric = (low, kernel - stride - low) if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.asymmetric:
-            low, high = self.asymmetric
-            x = F.pad(x, (low, high, low, high))
-        return super().forward(x)
+        if not self.asymmetric:
+            return super().forward(x)
+        low, high = self.asymmetric
+        if torch.onnx.is_in_onnx_export():
+            padded: Tensor = _Padded.apply(x, self.weight, self.bias, self.stride, (low, low, high, high), self.groups)
+            return padded
+        return super().forward(F.pad(x, (low, high, low, high)))
+
+
+class _Padded(torch.autograd.Function):
+    """A convolution with other padding on the left and top than on the right and below, as ONNX has it and PyTorch not.
+
+    As a step of its own the padding costs ONNX Runtime a sixth of the network's time. `pads`: left, top, right, below.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int], pads: tuple[int, ...], groups: int
+    ) -> Tensor:
+        left, top, right, below = pads
+        return F.conv2d(F.pad(x, (left, right, top, below)), weight, bias, stride, groups=groups)
+
+    @staticmethod
+    def symbolic(
+        g: Any, x: Any, weight: Any, bias: Any, stride: tuple[int, int], pads: tuple[int, ...], groups: int
+    ) -> Any:
+        # left and top are alike, as are right and below: ONNX's order, rows first, makes no difference
+        return g.op("Conv", x, weight, bias, strides_i=stride, pads_i=pads, group_i=groups)
 
 
 def norm(channels: int) -> nn.BatchNorm2d:

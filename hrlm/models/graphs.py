@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -72,8 +73,12 @@ class OnnxGraph:
         self._names = [given.name for given in self._session.get_inputs()]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        given = {name: each.contiguous().numpy() for name, each in zip(self._names, inputs, strict=True)}
-        return torch.from_numpy(self._session.run(None, given)[0])
+        return torch.from_numpy(self.outputs(*(each.contiguous().numpy() for each in inputs))[0])
+
+    def outputs(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """All outputs, in the file's order."""
+        found: list[np.ndarray] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        return found
 
 
 def _converted(net: nn.Module, *inputs: Tensor) -> bytes:

@@ -93,3 +93,10 @@ def test_a_conversion_that_fails_or_gives_other_maps_is_not_used(
 ) -> None:
     monkeypatch.setattr(graphs, "_converted", converter)
     assert not isinstance(as_graph(net, *like(1, 64, 64)), OnnxGraph)
+
+
+def test_no_step_of_an_onnx_graph_only_pads(net: nn.Module) -> None:
+    onnx = pytest.importorskip("onnx")
+    steps = onnx.load_from_string(graphs._converted(net, *like(1, 64, 64))).graph.node
+    assert sum(step.op_type == "Conv" for step in steps) > 50
+    assert not [step.name for step in steps if step.op_type == "Pad"]

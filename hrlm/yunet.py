@@ -17,7 +17,7 @@ from hrlm.models.files import weights_folder
 _WEIGHTS = "face_detection_yunet_2023mar_int8bq.onnx"
 
 # Boxes that share this much of their union are one face.
-_SAME_UNION = 0.3
+SAME_UNION = 0.3
 
 Sighting = tuple[Tensor, float]
 """What YuNet tells of a face: `(8, 2)` float64 pixels (the box's upper left, upper right and lower left corner, then
@@ -34,7 +34,7 @@ class YuNet:
     def __init__(self) -> None:
         path = weights_folder() / _WEIGHTS
         try:
-            self._weights = np.fromfile(path, np.uint8)
+            self.weights = np.fromfile(path, np.uint8)
         except OSError:
             raise ModelError(f"{path}: cannot be read; install hrlm again, its weights come with it") from None
         self._path = path
@@ -46,28 +46,30 @@ class YuNet:
         if found is None:
             try:
                 with _cv2_quiet():
-                    found = cv2.FaceDetectorYN.create("onnx", self._weights, np.empty(0, np.uint8), (32, 32))
+                    found = cv2.FaceDetectorYN.create("onnx", self.weights, np.empty(0, np.uint8), (32, 32))
             except cv2.error:
                 raise ModelError(f"{self._path}: damaged; install hrlm again, its weights come with it") from None
-            found.setNMSThreshold(_SAME_UNION)
+            found.setNMSThreshold(SAME_UNION)
             self._own.detector = found
         return found
 
     def look(self, pixels: np.ndarray, threshold: float) -> list[Sighting]:
         """Faces of at least `threshold` in `pixels` `(H, W, 3)` uint8 sRGB."""
-        detector = self._detector()
-        detector.setInputSize((pixels.shape[1], pixels.shape[0]))
-        detector.setScoreThreshold(threshold)
-        rows = detector.detect(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
-        if rows is None:
-            return []
         sightings = []
-        for row in rows.astype(np.float64):
+        for row in self.rows(pixels, threshold).astype(np.float64):
             x, y, w, h = row[:4]
             corners = np.array([[x, y], [x + w, y], [x, y + h]])
             if w > 0 and h > 0 and np.isfinite(row).all():
                 sightings.append((torch.from_numpy(np.concatenate([corners, row[4:14].reshape(5, 2)])), float(row[14])))
         return sightings
+
+    def rows(self, pixels: np.ndarray, threshold: float) -> np.ndarray:
+        """What `look` is made of: `(F, 15)` float32, each face's box (x, y, width, height), five points and score."""
+        detector = self._detector()
+        detector.setInputSize((pixels.shape[1], pixels.shape[0]))
+        detector.setScoreThreshold(threshold)
+        rows = detector.detect(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
+        return np.empty((0, 15), np.float32) if rows is None else rows
 
 
 _cv2_log_level = threading.Lock()

@@ -251,11 +251,11 @@ class Detector:
     ) -> tuple[CropTransform, list[Tensor], list[Estimates]]:
         """Face crops placed by the faces' own landmarks, and the global scores and estimates of each of their views.
 
-        `best` moves every crop, several times; `fast` once those that are far off.
+        `best` moves every crop, several times, the first time by one view alone; `fast` once those that are far off.
         """
         best = self.quality == "best"
-        looks = [self._global(pixels, view.of(face)) for view in views]
-        seen = self._estimates(looks, face, views)
+        looks = [self._global(pixels, views[0].of(face))]
+        seen = self._estimates(looks, face, views[:1])
         for _ in range(SETTLING_LOOKS if best else 1):
             points = self._net.fuse(seen, [], len(face))[0]
             better = (
@@ -268,7 +268,9 @@ class Detector:
                 face = better_at(again, face, better)
                 some, own = face[again], [pixels[i] for i in again]
                 fresh = [self._global(own, view.of(some)) for view in views]
-                looks = [s.index_copy(0, again.to(s.device), new) for s, new in zip(looks, fresh, strict=True)]
+                # of several views every crop was moved
+                every = len(again) == len(face)
+                looks = fresh if every else [looks[0].index_copy(0, again.to(looks[0].device), fresh[0])]
                 seen = self._estimates(looks, face, views)
         return face, looks, seen
 
@@ -286,7 +288,7 @@ class Detector:
         like = partial(torch.zeros, dtype=torch.float32)
         cells = like(1, len(self.scheme), region // stride, region // stride)
         twin = object.__new__(Detector)
-        vars(twin).update(vars(self))
+        vars(twin).update(vars(self), _finder=self._finder.of_graphs(threads))
         twin._global_net = as_graph(self._net.global_net, like(1, 3, face, face), threads=threads)
         twin._regional_net = as_graph(self._net.regional_net, like(1, 3, region, region), cells, threads=threads)
         return twin

@@ -13,6 +13,9 @@ from hrlm.geometry import resize_points
 
 # a cell's own extent: even a one-hot map says no more than "somewhere in this cell"
 CELL_VARIANCE = 1 / 12
+# how often decoding moves its window: after two, last bits that make one cell of a flat top the mode instead of another
+# still moved a landmark by up to 0.9 photo pixels, after eight by 0.01
+WINDOW_MOVES = 8
 
 
 def cells_to_pixels(cells: Tensor, stride: int) -> Tensor:
@@ -82,8 +85,8 @@ def decode(scores: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
     """Sub-pixel points and covariance from score maps.
 
     The expectation over a window around the mode (soft-argmax; Sun et al., Integral Human Pose Regression, ECCV 2018),
-    with the window moved onto the expectation and taken once more: a window centred on the mode's cell would pull
-    every point towards that cell's centre.
+    with the window moved onto the expectation until it stays: a window centred on the mode's cell would pull every
+    point towards that cell's centre, and make it jump where another cell becomes the mode.
 
     Args:
         scores: raw maps `(B, N, H, W)`.
@@ -96,7 +99,7 @@ def decode(scores: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
     w = scores.shape[-1]
     mode = scores.flatten(2).argmax(-1)
     centre = torch.stack([mode % w, mode // w], -1).to(scores.dtype)
-    for _ in range(2):
+    for _ in range(WINDOW_MOVES):
         centre = windowed_expectation(scores, centre, radius)
     spread = moments(probabilities(scores))[1]
     return centre, spread + CELL_VARIANCE * torch.eye(2, device=scores.device, dtype=scores.dtype)

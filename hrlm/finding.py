@@ -9,6 +9,7 @@ a face, how it is turned, and where it lies.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,8 @@ _PROPOSAL_SCORE = 0.5
 # Second look: the face's box is this many pixels of a square patch.
 _PATCH = 160
 _PATCH_FACE = 80
-# In how many steps a patch is placed: to the face's size, to the next doubling of its own, to a radian.
+# A patch lies in steps: its middle of 1/256 of the face's size, its size of 1/256 of a doubling, its angle of 1/256
+# of a radian.
 _STEPS = 256
 # No face turned the wrong way scores as much as this, so the other turns need no look.
 _SURE_SCORE = 0.92
@@ -135,7 +137,7 @@ class FaceFinder:
         Args:
             threads: as of `models.graphs.as_graph`.
         """
-        twin = FaceFinder(self.threshold)
+        twin = copy.copy(self)
         twin._yunet = as_fast(self._yunet, threads)
         return twin
 
@@ -250,7 +252,7 @@ class FaceFinder:
 
     def _look_closely(self, views: _Views, proposal: FoundFace, angle: float) -> FoundFace | None:
         # A patch that lies elsewhere by a thousandth of a pixel moves YuNet's box by a hundred times that: patches in
-        # steps let two runtimes, whose numbers differ in the last bits, see the same.
+        # steps let two runtimes, whose numbers differ in the last bits, nearly always see the same.
         size = 2 ** (round(math.log2(proposal.size) * _STEPS) / _STEPS)
         x, y = (round(v / size * _STEPS) / _STEPS * size for v in proposal.centre)
         crop = CropTransform.make(

@@ -219,6 +219,21 @@ def test_fast_moves_only_a_crop_that_is_far_off(portrait: Photo, monkeypatch: py
     assert np.linalg.norm(far - near, axis=-1).mean() < 0.02 * fast.scheme.inter_ocular(near)
 
 
+@pytest.mark.parametrize(("enlarged", "views"), [(1, 2), (8, 4)])
+def test_best_places_the_crop_by_one_view_before_all_look(
+    detector: Detector, portrait: Photo, enlarged: int, views: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    look = Detector._global
+    monkeypatch.setattr(
+        Detector, "_global", lambda self, pixels, face: looks.append(bool(face.mirrored)) or look(self, pixels, face)
+    )
+    photo = Photo.from_array(np.repeat(np.repeat(portrait.pixels, enlarged, 0), enlarged, 1))
+    assert len(detector.detect(photo)) == 1
+    settled = [False, True] * (views // 2)
+    assert looks == [False, *settled, *settled]
+
+
 def test_every_region_is_looked_at_at_its_own_size(portrait: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = Detector(device="cpu", quality="fast")
     fast._net.region_sizes = (192,) * 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -53,6 +54,17 @@ def test_the_portrait_has_one_face(finder: FaceFinder, portrait: Photo) -> None:
     assert np.abs(face.points[:2] - [RIGHT_EYE, LEFT_EYE]).max() < 4
     assert abs(face.roll) < math.radians(8)
     assert face.quarter_turns == 0
+
+
+def test_last_bits_of_a_proposal_do_not_move_the_face(finder: FaceFinder, portrait: Photo) -> None:
+    (face,) = finder.find(portrait)
+    x, y, w, h = face.box
+    views = _Views(portrait)
+    looks = [
+        finder._look_closely(views, replace(face, box=(x + off, y - off, w + off, h + off)), face.roll + off / 100)
+        for off in (0, 1e-6, -1e-6)
+    ]
+    assert all(look is not None and look.box == looks[0].box for look in looks)
 
 
 @pytest.mark.parametrize("degrees", range(-150, 181, 30))

@@ -39,7 +39,7 @@ class SameConv(nn.Conv2d):
             return super().forward(x)
         low, high = self.asymmetric
         if torch.onnx.is_in_onnx_export():
-            padded: Tensor = _Padded.apply(x, self.weight, self.bias, self.stride, (low, low, high, high), self.groups)
+            padded: Tensor = _Padded.apply(x, self.weight, self.bias, self.stride, low, high, self.groups)
             return padded
         return super().forward(F.pad(x, (low, high, low, high)))
 
@@ -47,22 +47,27 @@ class SameConv(nn.Conv2d):
 class _Padded(torch.autograd.Function):
     """A convolution with other padding on the left and top than on the right and below, as ONNX has it and PyTorch not.
 
-    As a step of its own the padding costs ONNX Runtime a sixth of the network's time. `pads`: left, top, right, below.
+    As a step of its own the padding costs ONNX Runtime a sixth of the network's time.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int], pads: tuple[int, ...], groups: int
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: tuple[int, int],
+        low: int,
+        high: int,
+        groups: int,
     ) -> Tensor:
-        left, top, right, below = pads
-        return F.conv2d(F.pad(x, (left, right, top, below)), weight, bias, stride, groups=groups)
+        return F.conv2d(F.pad(x, (low, high, low, high)), weight, bias, stride, groups=groups)
 
     @staticmethod
     def symbolic(
-        g: Any, x: Any, weight: Any, bias: Any, stride: tuple[int, int], pads: tuple[int, ...], groups: int
+        g: Any, x: Any, weight: Any, bias: Any, stride: tuple[int, int], low: int, high: int, groups: int
     ) -> Any:
-        # left and top are alike, as are right and below: ONNX's order, rows first, makes no difference
-        return g.op("Conv", x, weight, bias, strides_i=stride, pads_i=pads, group_i=groups)
+        return g.op("Conv", x, weight, bias, strides_i=stride, pads_i=(low, low, high, high), group_i=groups)
 
 
 def norm(channels: int) -> nn.BatchNorm2d:

@@ -6,9 +6,13 @@ without it.
 
 from __future__ import annotations
 
+import ctypes
 import io
+import os
 import warnings
+import weakref
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,6 +74,7 @@ class OnnxGraph:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        _sessions.add(self._session)
         self._names = [given.name for given in self._session.get_inputs()]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -79,6 +84,19 @@ class OnnxGraph:
         """All outputs, in the file's order."""
         found: list[np.ndarray] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         return found
+
+
+_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _keep_sessions() -> None:
+    """A forked process has not the threads of a session: to end one there would wait for them for ever."""
+    for session in _sessions:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_sessions)
 
 
 def _converted(net: nn.Module, *inputs: Tensor) -> bytes:
@@ -104,7 +122,7 @@ def _converted(net: nn.Module, *inputs: Tensor) -> bytes:
 def _agree(graph: Network, net: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
     """Whether both give the same maps, for another batch than the graph was made with."""
     generator = torch.Generator().manual_seed(0)
-    given = [torch.rand(2, *each.shape[1:], generator=generator) for each in inputs]
+    given = [torch.rand(2, *each.shape[1:], generator=generator, dtype=each.dtype) for each in inputs]
     with torch.inference_mode(), in_full_precision(torch.device("cpu")):
         expected = net(*given)
         return torch.allclose(graph(*given), expected, rtol=0, atol=TOLERANCE * float(expected.abs().max()))

@@ -13,9 +13,9 @@ from hrlm.geometry import resize_points
 
 # a cell's own extent: even a one-hot map says no more than "somewhere in this cell"
 CELL_VARIANCE = 1 / 12
-# how often decoding moves its window: after two, last bits that make one cell of a flat top the mode instead of another
-# still moved a landmark by up to 0.9 photo pixels, after eight by 0.01
-WINDOW_MOVES = 8
+# how often decoding moves its window. Last bits may make one cell of a flat top the mode instead of another: on sixty
+# photos that moved a landmark by up to 0.9 photo pixels after two moves, and by 0.01 after eight
+_MOVES = 8
 
 
 def cells_to_pixels(cells: Tensor, stride: int) -> Tensor:
@@ -81,11 +81,27 @@ def windowed_expectation(scores: Tensor, centre: Tensor, radius: int) -> Tensor:
     return torch.stack([(inside.sum(-2) * xs).sum(-1), (inside.sum(-1) * ys).sum(-1)], -1)
 
 
+def windowed_mode(scores: Tensor, start: Tensor, radius: int) -> Tensor:
+    """Where a window that is moved onto the expectation inside of it comes to rest, `(B, N, 2)` in cells.
+
+    Mean shift (Cheng, Mean Shift, Mode Seeking, and Clustering, PAMI 1995). Tops that are flat over more cells than the
+    window has would take more moves than it makes.
+
+    Args:
+        scores: raw maps `(B, N, H, W)`.
+        start: `(B, N, 2)` the window's first centre, in cells.
+        radius: half the window's side in cells.
+    """
+    for _ in range(_MOVES):
+        start = windowed_expectation(scores, start, radius)
+    return start
+
+
 def decode(scores: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
     """Sub-pixel points and covariance from score maps.
 
     The expectation over a window around the mode (soft-argmax; Sun et al., Integral Human Pose Regression, ECCV 2018),
-    with the window moved onto the expectation until it stays: a window centred on the mode's cell would pull every
+    with the window moved on from there, see `windowed_mode`: a window centred on the mode's cell would pull every
     point towards that cell's centre, and make it jump where another cell becomes the mode.
 
     Args:
@@ -99,10 +115,10 @@ def decode(scores: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
     w = scores.shape[-1]
     mode = scores.flatten(2).argmax(-1)
     centre = torch.stack([mode % w, mode // w], -1).to(scores.dtype)
-    for _ in range(WINDOW_MOVES):
-        centre = windowed_expectation(scores, centre, radius)
     spread = moments(probabilities(scores))[1]
-    return centre, spread + CELL_VARIANCE * torch.eye(2, device=scores.device, dtype=scores.dtype)
+    return windowed_mode(scores, centre, radius), spread + CELL_VARIANCE * torch.eye(
+        2, device=scores.device, dtype=scores.dtype
+    )
 
 
 def gaussian_maps(points: Tensor, height: int, width: int, sigma: float) -> Tensor:

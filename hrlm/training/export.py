@@ -18,14 +18,7 @@ from torch import Tensor, nn
 from hrlm.errors import DependencyError, ModelError
 from hrlm.formats.atomic import write_whole
 from hrlm.models.build import LoadedModel
-from hrlm.models.heatmaps import (
-    CELL_VARIANCE,
-    WINDOW_MOVES,
-    cells_to_pixels,
-    moments,
-    probabilities,
-    windowed_expectation,
-)
+from hrlm.models.heatmaps import CELL_VARIANCE, cells_to_pixels, moments, probabilities, windowed_mode
 from hrlm.models.pyramid import Pyramid
 
 # both networks' landmarks must be PyTorch's to so many pixels of the crop
@@ -51,8 +44,7 @@ class Level(nn.Module):
         scores = self.net(pixels, context)
         # the mode's column and row: a cell's number would have to be divided by a width that ONNX does not know yet
         centre = torch.stack([scores.amax(-2).argmax(-1), scores.amax(-1).argmax(-1)], -1).to(scores.dtype)
-        for _ in range(WINDOW_MOVES):
-            centre = windowed_expectation(scores, centre, RADIUS)
+        centre = windowed_mode(scores, centre, RADIUS)
         spread = moments(probabilities(scores))[1] + CELL_VARIANCE * torch.eye(2)
         return scores, cells_to_pixels(centre, self.net.stride), spread * self.net.stride**2
 

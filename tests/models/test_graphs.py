@@ -1,3 +1,4 @@
+import multiprocessing
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,29 @@ def test_onnx_runtime_gives_the_same_maps_for_any_batch_and_size(net: nn.Module,
             expected = net(pixels, context)
             assert expected.std() > 0.01
             assert torch.allclose(graph(pixels, context), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def _forget(graphs: "list[OnnxGraph]") -> None:
+    graphs.clear()
+
+
+def test_a_forked_process_may_forget_a_graph_of_several_threads(net: nn.Module) -> None:
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package)
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("no fork on this system")
+    graph = as_graph(net, *like(1, 64, 64), threads=3)
+    assert isinstance(graph, OnnxGraph)
+    # the child alone has the last reference
+    kept = [graph]
+    del graph
+    process = multiprocessing.get_context("fork").Process(target=_forget, args=(kept,))
+    process.start()
+    process.join(60)
+    ended = process.exitcode
+    process.kill()
+    assert ended == 0
+    assert kept[0](*like(1, 64, 64)).shape == (1, 68, 16, 16)
 
 
 def test_threads_may_share_a_graph(net: nn.Module) -> None:

@@ -3,9 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hrlm.models import heatmaps
 from hrlm.models.heatmaps import (
     CELL_VARIANCE,
-    WINDOW_MOVES,
     cells_to_pixels,
     decode,
     expectation,
@@ -70,15 +70,23 @@ def test_a_peak_at_the_border_decodes_inside_of_the_map() -> None:
     assert torch.allclose(points[0, 0], torch.tensor([15.0, 0.0]), atol=1e-3)
 
 
-def test_last_bits_that_choose_the_mode_do_not_move_the_point() -> None:
-    # a flat top along a contour, as jaw landmarks have, with its mode at either end
-    ridge = sum(gaussian_maps(torch.tensor([[[x, 20.4]]]), 48, 48, 1.6) for x in torch.arange(20.2, 24.3, 0.5))
+@pytest.mark.parametrize(("length", "apart"), [(4, 0.1), (8, 0.5)])
+def test_last_bits_that_choose_the_mode_hardly_move_the_point(length: int, apart: float) -> None:
+    # a flat top along a contour, as jaw landmarks have, with its mode at either end; two moves of the window would
+    # leave 0.4 and 3.1 cells between them
+    ridge = sum(gaussian_maps(torch.tensor([[[x, 20.4]]]), 48, 48, 1.6) for x in torch.arange(20, 20.1 + length, 0.5))
     first, last = ridge.log(), ridge.log()
     top = float(ridge.log().amax())
-    first[0, 0, 20, 21], last[0, 0, 20, 24] = top + 1e-5, top + 1e-5
-    assert first.flatten().argmax() != last.flatten().argmax()
-    # two moves of the window leave 0.26 cells between them
-    assert (decode(first)[0] - decode(last)[0]).abs().max() < 0.05
+    first[0, 0, 20, 20], last[0, 0, 20, 20 + length] = top + 1e-5, top + 1e-5
+    assert (decode(first)[0] - decode(last)[0]).abs().max() < apart
+
+
+def test_the_point_rests_where_the_window_holds_most_alike() -> None:
+    # two peaks within one window: between them, nearer the higher one, whichever is the mode
+    high, low = torch.tensor([[[20.0, 20.0]]]), torch.tensor([[[23.0, 20.0]]])
+    maps = 0.6 * gaussian_maps(high, 48, 48, 1.0) + 0.4 * gaussian_maps(low, 48, 48, 1.0)
+    points, _ = decode(maps.log())
+    assert points[0, 0].tolist() == pytest.approx([21.2, 20.0], abs=0.05)
 
 
 @settings(max_examples=60, deadline=None)
@@ -88,7 +96,7 @@ def test_decoding_reads_no_less_than_the_whole_window(seed: int, radius: int) ->
     ys, xs = torch.arange(20.0), torch.arange(24.0)
     mode = scores.flatten(2).argmax(-1)
     centre = torch.stack([mode % 24, mode // 24], -1).float()
-    for _ in range(WINDOW_MOVES):
+    for _ in range(heatmaps._MOVES):
         # the same over whole maps: what lies outside of the window weighs nothing
         inside_x = (radius + 0.5 - (xs - centre[..., :1]).abs()).clamp(0, 1)
         inside_y = (radius + 0.5 - (ys - centre[..., 1:]).abs()).clamp(0, 1)

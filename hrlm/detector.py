@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from hrlm.models.cropping import crop_photos
 from hrlm.models.graphs import Network, as_graph
 from hrlm.models.inference import in_full_precision, lane_count, lanes, prepare, run
 from hrlm.models.nets import Estimates
+from hrlm.models.views import View
 from hrlm.photos import Photo, open_photo
 from hrlm.results import Face
 from hrlm.schemes import Scheme
@@ -43,10 +43,8 @@ RECROP_SHIFT, RECROP_SCALE, RECROP_TURN = 0.1, 0.2, 0.2
 SETTLING_LOOKS = 2
 # of the crop's side: one standard deviation of the shifts that training jitters its crops by
 SETTLED_SHIFT = 0.04
-# Where `best` looks at a face once more: what a network makes of a face depends a little on where the crop's pixels
-# fall in it, and on a large face a little is some of the photo's. A shift down and aside and a scale, both in shares of
-# the crop's side, and a turn in radians.
-ASIDE_SHIFT, ASIDE_SCALE, ASIDE_TURN = 0.02, 1.03, math.radians(2)
+# photo pixels a crop pixel: where it covers more, what trembles in a crop shows in the photo, and views aside are soft
+SOFT_ABOVE = 2.5
 # two found faces whose landmarks agree this much are one face
 SAME_FACE = 0.7
 QUALITIES = ("best", "fast")
@@ -60,29 +58,6 @@ class Located:
     covariance: np.ndarray
 
 
-@dataclass(frozen=True)
-class View:
-    """A way of looking at faces: beside where their crops lie, mirrored, or both."""
-
-    aside: bool = False
-    mirrored: bool = False
-
-    def of(self, face: CropTransform) -> CropTransform:
-        """The face crops as they are looked at; of a mirrored photo the same views, and mirrored."""
-        if self.mirrored:
-            face = replace(face, mirrored=~face.mirrored)
-        if not self.aside:
-            return face
-        way = torch.where(face.mirrored, -1.0, 1.0).to(face.side)
-        shift = rotation_matrix(face.angle) @ torch.stack([way, torch.ones_like(way)], -1)[..., None]
-        return replace(
-            face,
-            centre=face.centre + ASIDE_SHIFT * face.side[:, None] * shift[..., 0],
-            side=face.side * ASIDE_SCALE,
-            angle=face.angle + ASIDE_TURN * way,
-        )
-
-
 class Detector:
     """Finds faces and their landmarks on photos of any resolution.
 
@@ -92,7 +67,7 @@ class Detector:
         levels: 2 for the full system, 1 without level 2's look at the photo's own pixels, 0 for the global (holistic)
             network alone; by default 2 for `best` and 1 for `fast`. A model without level 2 does the same with 1.
         quality: `best` settles every face crop by the face's own landmarks, whatever the finder's box was, and looks at
-            the face as it is and mirrored, in two crops where they reduce it; `fast` looks once.
+            the face as it is and mirrored, in two crops where they reduce it (see `models.views`); `fast` looks once.
         habits: whether landmarks lie where the annotators of the training photos would have put them (for `ibug68` in
             the mean 0.8 % of the inter-ocular distance further right in the picture), or where a network finds them
             that has seen every face mirrored too. A model without a shape model knows no habits.
@@ -223,20 +198,23 @@ class Detector:
         best = self.quality == "best"
         views = [View(), View(mirrored=True)] if best else [View()]
         # a smaller face has no more to show
-        large = (face.scale > 1) & best
-        more = views + [replace(view, aside=True) for view in views]
-        for numbers, own in ((large.nonzero()[:, 0], more), ((~large).nonzero()[:, 0], views)):
-            yield from ((some.tolist(), own) for some in numbers.split(FACE_BATCH) if len(some))
+        large, huge = (face.scale > 1) & best, (face.scale > SOFT_ABOVE) & best
+        for which, more in (
+            (~large, []),
+            (large & ~huge, [replace(view, aside=True) for view in views]),
+            (huge, [replace(view, aside=True, soft=True) for view in views]),
+        ):
+            numbers = which.nonzero()[:, 0]
+            yield from ((some.tolist(), views + more) for some in numbers.split(FACE_BATCH) if len(some))
 
     def _locate(
         self, pixels: list[np.ndarray], face: CropTransform, views: Sequence[View]
     ) -> tuple[np.ndarray, np.ndarray]:
         face, looks, coarse = self._settle(pixels, face, views)
-        regional = partial(run, self._regional_net)
         fine = []
         if self.levels > 0:
             fine = [
-                self._net.look_at_regions(pixels, view.of(face), look, regional)
+                self._net.look_at_regions(pixels, view.of(face), look, partial(self._regional, view))
                 for view, look in zip(views, looks, strict=True)
             ]
         points, covariance = self._net.fuse(coarse, fine, len(face))
@@ -254,7 +232,7 @@ class Detector:
         `best` moves every crop, several times, the first time by one view alone; `fast` once those that are far off.
         """
         best = self.quality == "best"
-        looks = [self._global(pixels, views[0].of(face))]
+        looks = [self._global(pixels, face, views[0])]
         seen = self._estimates(looks, face, views[:1])
         for _ in range(SETTLING_LOOKS if best else 1):
             points = self._net.fuse(seen, [], len(face))[0]
@@ -267,7 +245,7 @@ class Detector:
             if len(again):
                 face = better_at(again, face, better)
                 some, own = face[again], [pixels[i] for i in again]
-                fresh = [self._global(own, view.of(some)) for view in views]
+                fresh = [self._global(own, some, view) for view in views]
                 # of several views every crop was moved
                 every = len(again) == len(face)
                 looks = fresh if every else [looks[0].index_copy(0, again.to(looks[0].device), fresh[0])]
@@ -277,9 +255,13 @@ class Detector:
     def _estimates(self, looks: Sequence[Tensor], face: CropTransform, views: Sequence[View]) -> list[Estimates]:
         return [self._net.global_estimates(s, view.of(face)) for s, view in zip(looks, views, strict=True)]
 
-    def _global(self, pixels: list[np.ndarray], face: CropTransform) -> Tensor:
-        crops = crop_photos(pixels, [face[i : i + 1] for i in range(len(face))], self.device)
-        return run(self._global_net, crops)
+    def _global(self, pixels: list[np.ndarray], face: CropTransform, view: View) -> Tensor:
+        seen = view.of(face)
+        crops = crop_photos(pixels, [seen[i : i + 1] for i in range(len(seen))], self.device)
+        return run(self._global_net, view.shown(crops))
+
+    def _regional(self, view: View, crops: Tensor, context: Tensor) -> Tensor:
+        return run(self._regional_net, view.shown(crops), context)
 
     def _of_graphs(self, threads: int) -> Detector:
         """This detector with networks that run without Python. A lone photo's are as they are: in another runtime the

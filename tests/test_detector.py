@@ -10,7 +10,6 @@ from hrlm import detector as detector_module
 from hrlm.detector import (
     SETTLED_SHIFT,
     Detector,
-    View,
     choose_device,
     face_flags,
     far_off,
@@ -21,6 +20,7 @@ from hrlm.errors import ModelError, PhotoError
 from hrlm.finding import FoundFace
 from hrlm.geometry import CropTransform, face_crop, resize_points, rotation_matrix
 from hrlm.models.inference import run
+from hrlm.models.views import View
 from hrlm.photos import Photo, open_photo
 from hrlm.schemes import load_scheme
 
@@ -211,7 +211,7 @@ def test_fast_moves_only_a_crop_that_is_far_off(portrait: Photo, monkeypatch: py
     looks: list[int] = []
     look = Detector._global
     monkeypatch.setattr(
-        Detector, "_global", lambda self, pixels, face: looks.append(len(face)) or look(self, pixels, face)
+        Detector, "_global", lambda self, pixels, face, view: looks.append(len(face)) or look(self, pixels, face, view)
     )
     crop = fast.first_crops(fast.find(portrait))
     near, far = fast.locate([portrait], [CropTransform.cat([crop, misplaced(crop, 0.2, 1.1, 0.3)])])[0].points
@@ -219,19 +219,19 @@ def test_fast_moves_only_a_crop_that_is_far_off(portrait: Photo, monkeypatch: py
     assert np.linalg.norm(far - near, axis=-1).mean() < 0.02 * fast.scheme.inter_ocular(near)
 
 
-@pytest.mark.parametrize(("enlarged", "views"), [(1, 2), (8, 4)])
+@pytest.mark.parametrize(("enlarged", "aside"), [(1, []), (3, [View(aside=True)]), (8, [View(aside=True, soft=True)])])
 def test_best_places_the_crop_by_one_view_before_all_look(
-    detector: Detector, portrait: Photo, enlarged: int, views: int, monkeypatch: pytest.MonkeyPatch
+    detector: Detector, portrait: Photo, enlarged: int, aside: list[View], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[bool] = []
+    looks: list[View] = []
     look = Detector._global
     monkeypatch.setattr(
-        Detector, "_global", lambda self, pixels, face: looks.append(bool(face.mirrored)) or look(self, pixels, face)
+        Detector, "_global", lambda self, pixels, face, view: looks.append(view) or look(self, pixels, face, view)
     )
     photo = Photo.from_array(np.repeat(np.repeat(portrait.pixels, enlarged, 0), enlarged, 1))
     assert len(detector.detect(photo)) == 1
-    settled = [False, True] * (views // 2)
-    assert looks == [False, *settled, *settled]
+    settled = [turned for view in ([View()], aside) for own in view for turned in (own, replace(own, mirrored=True))]
+    assert looks == [View(), *settled, *settled]
 
 
 def test_every_region_is_looked_at_at_its_own_size(portrait: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,27 +337,6 @@ def test_annotators_habits_may_be_left_out(detector: Detector, portrait: Photo) 
     assert np.linalg.norm(without, axis=1).mean() < 0.01
     assert 0.008 < usual[:, 0].mean() < 0.03
     assert detector.detect(portrait)[0].deviation == pytest.approx(plain.detect(portrait)[0].deviation)
-
-
-@pytest.mark.parametrize("aside", [False, True])
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_a_mirrored_photo_is_looked_at_in_the_mirrored_views(aside: bool, mirrored: bool) -> None:
-    width, angle = 900, torch.tensor([0.3, -1.2, 0.0], dtype=torch.float64)
-    centre = torch.tensor([[310.0, 402.0], [120.5, 77.25], [600.0, 200.0]], dtype=torch.float64)
-    side = torch.tensor([512.0, 90.0, 300.0], dtype=torch.float64)
-
-    def other(centre: torch.Tensor) -> torch.Tensor:
-        return torch.stack([width - 1 - centre[:, 0], centre[:, 1]], 1)
-
-    seen = View(aside, mirrored).of(CropTransform.make(centre, side, 256, angle))
-    twin = View(aside, not mirrored).of(CropTransform.make(other(centre), side, 256, -angle))
-    assert torch.allclose(twin.centre, other(seen.centre))
-    assert torch.allclose(twin.angle, -seen.angle)
-    assert torch.equal(twin.side, seen.side)
-    assert torch.equal(twin.mirrored, ~seen.mirrored)
-    # and a view aside is another one, by as much whichever way the face is turned
-    away = (seen.centre - centre).norm(dim=-1) / side
-    assert torch.allclose(away, torch.full_like(away, 0.02 * 2**0.5 if aside else 0.0))
 
 
 def test_a_face_that_its_crop_reduces_is_looked_at_in_two_more_views(detector: Detector, portrait: Photo) -> None:

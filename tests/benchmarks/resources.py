@@ -152,12 +152,15 @@ def proportional(process: int) -> float:
     return total * 1024 / 1e6
 
 
-def peak_of_run(megapixels: float) -> float:
-    """Peak MB of `hrlm detect`, decoding processes included, on one JPEG of so many megapixels."""
+def peak_of_run(megapixels: float, count: int = 1) -> float:
+    """Peak MB of `hrlm detect`, decoding processes included, on a folder of JPEGs of so many megapixels."""
     with tempfile.TemporaryDirectory() as place:
-        photo = Path(place) / "photo.jpg"
-        photo.write_bytes(simplejpeg.encode_jpeg(enlarged(megapixels), quality=92))
-        code = ["from hrlm.cli import main; main()", "detect", str(photo), "--out", str(Path(place) / "out")]
+        photos = Path(place) / "photos"
+        photos.mkdir()
+        content = simplejpeg.encode_jpeg(enlarged(megapixels), quality=92)
+        for i in range(count):
+            (photos / f"{i}.jpg").write_bytes(content)
+        code = ["from hrlm.cli import main; main()", "detect", str(photos), "--out", str(Path(place) / "out")]
         peak = 0.0
         with subprocess.Popen([sys.executable, "-c", *code, "--device", "cpu", "--quiet"]) as run:
             while run.poll() is None:
@@ -184,7 +187,9 @@ def main() -> None:
         child.join()
         picture, more = answer.get()
         print(f"{megapixels:3d} MP: picture {picture:.0f} MB, detection took {more:.0f} MB more", flush=True)
-    print(f"hrlm detect on a JPEG of 100 MP: {peak_of_run(100):.0f} MB at its peak, all processes together")
+    for count, megapixels in ((1, 100), (64, 24)):
+        peak = peak_of_run(megapixels, count)
+        print(f"hrlm detect on {count} of {megapixels} MP: {peak:.0f} MB at its peak, all its processes", flush=True)
 
 
 if __name__ == "__main__":
